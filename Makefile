@@ -1,0 +1,49 @@
+# Every target works as the first command on a fresh clone with Python >= 3.11 and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JAXTYPING := --jaxtyping-packages=zoogen,sne,beartype.beartype
+
+.PHONY: install demo test test-slow check format bench bench-long clean help
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+install: $(STAMP)  ## make .venv and install this project into it
+
+demo: $(STAMP)  ## make two small real zoos, check them, print what they are
+	$(BIN)/python -m benchmarks.demo
+
+test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on two cores)
+	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow and not compile"
+	$(BIN)/python -m pytest -m "compile and not slow"
+
+test-slow: $(STAMP)  ## the tests of minutes
+	$(BIN)/python -m pytest -m slow --timeout=3600
+
+check: $(STAMP)  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)  ## rewrite the files in house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## what is promised about speed and memory, measured (30 minutes)
+	$(BIN)/python -m benchmarks.run
+
+bench-long: $(STAMP)  ## the rows that take longer
+	$(BIN)/python -m benchmarks.run --long
+
+clean:  ## remove the virtual environment and what tools leave behind (never a zoo)
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

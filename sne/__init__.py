@@ -1,0 +1,1 @@
+"""Set-based neural network encoding: networks in, properties out."""

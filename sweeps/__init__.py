@@ -1,0 +1,1 @@
+"""Many trainings and what they say: ablations, matrices, tables, the report page."""

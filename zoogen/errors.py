@@ -1,0 +1,25 @@
+"""The errors a user of zoogen can meet. Each message says what was wanted, what came, where, what to do."""
+
+
+class ZooError(Exception):
+    """Base of every error that zoogen raises on purpose."""
+
+
+class DataError(ZooError):
+    """Image data that is missing, corrupt or not what its name says."""
+
+
+class PlanError(ZooError):
+    """A request that no plan can be made for, or that differs from the plan already written."""
+
+
+class ShardError(ZooError):
+    """A shard or a zoo folder whose contents are not what the plan and manifest promise."""
+
+
+class LockError(ZooError):
+    """Somebody else is writing this zoo."""
+
+
+class MemberError(ZooError):
+    """Training one member raised; the message names the member."""
