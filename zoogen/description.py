@@ -7,7 +7,8 @@ Two ideas carry it:
 
 * Every axis of every tensor lies in a *space*. Axes that share a permutable space move together:
   that is the permutation group of the network. An axis may be a product of spaces with strides,
-  as behind a flatten (channel × position) or in a fused q/k/v projection (part × head × channel).
+  as behind a flatten (channel × position) or in an attention head (head × channel), and several
+  such axes may lie end to end in one, as in a fused q/k/v projection.
 * Layers form a small graph: nodes that compute, edges that say what feeds what.
 """
 
@@ -56,10 +57,13 @@ class Factor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
-    """One axis of a tensor: a space, or a product of spaces with strides."""
+    """One axis of a tensor: a space, a product of spaces with strides, or several end to end."""
 
     size: int
-    factors: tuple[Factor, ...]
+    factors: tuple[Factor, ...] = ()
+    blocks: tuple["Axis", ...] = ()
+    """Axes laid end to end, instead of factors: q, k and v in one projection, whose channels are
+    permuted together in q and k but not in v."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +109,7 @@ class Node:
     heads: int | None = None
     out_features: int | None = None
     as_conv: tuple[int, int, int, int] | None = None
-    """A linear layer behind a flatten read as the convolution (out, in, kh, kw) covering the map."""
+    """A linear layer behind a flatten as the convolution (out, in, kh, kw) that covers the map."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,11 +191,17 @@ def _tupled(value: Any) -> Any:
 
 
 def _tensor_from_json(value: Mapping[str, Any]) -> TensorSpec:
-    axes = tuple(
-        Axis(size=a["size"], factors=tuple(Factor(**f) for f in a["factors"]))
-        for a in value["axes"]
+    shape, axes = tuple(value["shape"]), tuple(_axis_from_json(a) for a in value["axes"])
+    changed: dict[str, Any] = {"shape": shape, "axes": axes}
+    return TensorSpec(**{**value, **changed})
+
+
+def _axis_from_json(value: Mapping[str, Any]) -> Axis:
+    return Axis(
+        size=value["size"],
+        factors=tuple(Factor(**f) for f in value["factors"]),
+        blocks=tuple(_axis_from_json(b) for b in value["blocks"]),
     )
-    return TensorSpec(**{**value, "shape": tuple(value["shape"]), "axes": axes})
 
 
 def _check(arch: Architecture) -> None:
@@ -217,13 +227,30 @@ def _check(arch: Architecture) -> None:
 
 
 def _check_axis(axis: Axis, spaces: Mapping[str, Space], where: str) -> None:
-    """An axis is covered once by its factors: sorted by stride, each stride is the product below."""
+    """An axis is covered once: by blocks end to end, or by factors that form a product."""
+    if axis.blocks:
+        total = sum(block.size for block in axis.blocks)
+        if axis.factors or total != axis.size:
+            raise PlanError(f"{where}: blocks add up to {total}, the axis has {axis.size}")
+        for block in axis.blocks:
+            _check_axis(block, spaces, where)
+        return
+    _check_product(axis, spaces, where)
+
+
+def _check_product(axis: Axis, spaces: Mapping[str, Space], where: str) -> None:
+    """Sorted by stride, each factor's stride is the product of the sizes below."""
+    names = {factor.space for factor in axis.factors}
+    if unknown := names - set(spaces):
+        raise PlanError(f"{where}: unknown space {min(unknown)!r}")
     below = 1
-    for factor in sorted(axis.factors, key=lambda f: f.stride):
-        if factor.space not in spaces:
-            raise PlanError(f"{where}: unknown space {factor.space!r}")
+    # A space of size 1 has the stride of its neighbour: it comes first.
+    for factor in sorted(axis.factors, key=lambda f: (f.stride, spaces[f.space].size)):
         if factor.stride != below:
             raise PlanError(f"{where}: stride {factor.stride} of {factor.space!r}, wanted {below}")
+        outer = spaces[factor.space].within
+        if outer is not None and outer not in names:
+            raise PlanError(f"{where}: {factor.space!r} lies within {outer!r}, which is not there")
         below *= spaces[factor.space].size
     if below != axis.size:
         raise PlanError(f"{where}: spaces multiply to {below}, the axis has {axis.size}")

@@ -5,6 +5,7 @@ tensors are, in the same order. It is what users get from a zoo; the engines tra
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,9 @@ def build(architecture: Architecture, config: Mapping[str, Any]) -> nn.Sequentia
         PlanError: the network is not sequential, or an operation or activation is not known.
     """
     names = [node.name for node in architecture.nodes]
-    chain = list(zip(names, names[1:], strict=False))
+    chain = list(pairwise(names))
     if chain != [(edge.source, edge.target) for edge in architecture.edges]:
-        raise PlanError(f"{architecture.family} is no chain of layers: its family builds it")
+        raise PlanError(f"{architecture.family} is no chain of layers: the family must build it")
     parts = (part for node in architecture.nodes for part in _parts(architecture, node, config))
     module = nn.Sequential()
     for name, part in parts:
@@ -145,7 +146,8 @@ def _operation(architecture: Architecture, node: Node) -> nn.Module:
     if node.op == "flatten":
         return nn.Flatten()
     raise PlanError(
-        f"{architecture.family}: no module for {node.op!r} (node {node.name!r}); its family builds it"
+        f"{architecture.family}: no module for {node.op!r} (node {node.name!r}): "
+        "the family must build it"
     )
 
 
