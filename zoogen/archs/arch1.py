@@ -17,10 +17,15 @@ SMALLEST_SIDE = 15
 
 
 def _layers(input_shape: tuple[int, ...], classes: int) -> tuple[Layer, ...]:
-    if len(input_shape) != 3 or input_shape[0] != 1 or min(input_shape[1:]) < SMALLEST_SIDE:
+    if len(input_shape) != 3 or input_shape[0] != 1:
         raise PlanError(
-            f"arch1 wants grey images, (1, height, width) of at least {SMALLEST_SIDE} pixels a "
-            f"side, got {input_shape}: choose a recipe that turns the images grey"
+            f"arch1 wants grey images (1, height, width), got {input_shape}: "
+            "choose a recipe that turns the images grey"
+        )
+    if min(input_shape[1:]) < SMALLEST_SIDE:
+        raise PlanError(
+            f"arch1 wants images of at least {SMALLEST_SIDE} pixels a side, got {input_shape}: "
+            "choose a recipe with larger images"
         )
     convs = (
         Conv(name=name, channels=16, kernel=3, stride=2, activation=ACTIVATION, dropout=DROPOUT)

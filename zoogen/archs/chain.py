@@ -18,7 +18,7 @@ drawn for its neighbour does not, and a description speaks for both.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from zoogen.description import (
     Architecture,
@@ -60,6 +60,7 @@ class Step:
     edge: EdgeKind = "feed"
 
 
+@runtime_checkable
 class Layer(Protocol):
     """One element of a chain."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from zoogen.archs.chain import Layer, describe_chain
 from zoogen.description import Architecture
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 
+@runtime_checkable
 class ArchFamily(Protocol):
     """One name of `--arch`: describes networks as data and builds them as torch modules."""
 
