@@ -1,0 +1,131 @@
+"""Read the files that torchvision downloads, without torchvision: idx, CIFAR batches, SVHN's .mat.
+
+torchvision itself takes only files with the published MD5 sums, and importing it costs seconds.
+"""
+
+import pickle
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from zoogen.errors import DataError
+from zoogen.images.catalog import ImageSet
+
+_UNSIGNED_BYTE = 0x08
+_Split = tuple[UInt8[np.ndarray, "n h w c"], Int64[np.ndarray, " n"]]
+
+
+def read_torchvision(paths: tuple[Path, ...], wanted: ImageSet) -> _Split:
+    """Read one split.
+
+    Raises:
+        DataError: a file is damaged or is not what its name says.
+    """
+    if wanted.name == "cifar10":
+        return _read_cifar(paths)
+    if wanted.name == "svhn":
+        return _read_svhn(paths[0])
+    return _read_idx(paths[0], axes=3)[..., None], _read_idx(paths[1], axes=1).astype(np.int64)
+
+
+def _read_idx(path: Path, *, axes: int) -> UInt8[np.ndarray, "*shape"]:
+    """The idx format: two zero bytes, type, number of axes, sizes (big endian), the values."""
+    data = _read_bytes(path)
+    start = 4 + 4 * axes
+    if len(data) < start or data[:4] != bytes((0, 0, _UNSIGNED_BYTE, axes)):
+        raise DataError(f"{path} is not an idx file of unsigned bytes with {axes} axes")
+    shape = struct.unpack(f">{axes}I", data[4:start])
+    values = np.frombuffer(data, np.uint8, offset=start)
+    if values.size != np.prod(shape, dtype=np.int64):
+        raise DataError(
+            f"{path} is damaged: its header promises {'x'.join(map(str, shape))} values, it holds "
+            f"{values.size:,}: fetch it again"
+        )
+    return values.reshape(shape)
+
+
+def _read_cifar(paths: tuple[Path, ...]) -> _Split:
+    images: list[UInt8[np.ndarray, "n h w c"]] = []
+    labels: list[int] = []
+    for path in paths:
+        batch = _load_pickle(path)
+        rows = np.asarray(batch.get("data", ()))
+        named = batch.get("labels", ())
+        if rows.dtype != np.uint8 or rows.shape != (len(named), 3 * 32 * 32):
+            raise DataError(
+                f"{path} is not a CIFAR-10 batch: wanted data of uint8 (n, 3072) and n labels, got "
+                f"{rows.dtype} {rows.shape} and {len(named)} labels"
+            )
+        images.append(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        labels.extend(named)
+    return np.ascontiguousarray(np.concatenate(images)), np.asarray(labels, np.int64)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles dicts, lists, numbers, text and numpy arrays; a foreign file can run no code."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if global_name == "_reconstruct" and module_name in (
+            "numpy.core.multiarray",
+            "numpy._core.multiarray",
+        ):
+            return np.empty(0).__reduce__()[0]
+        allowed = {
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("_codecs", "encode"): _encode_latin1,
+        }
+        if (module_name, global_name) not in allowed:
+            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
+        return allowed[module_name, global_name]
+
+
+def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
+    """Python 3 writes bytes so under the pickle protocol 2 that these files have."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
+
+
+def _load_pickle(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            batch = _ArraysOnly(file, encoding="latin1").load()
+    except (OSError, EOFError, ValueError, TypeError, LookupError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"{path} is not a whole CIFAR-10 batch ({error or type(error).__name__}): fetch it "
+            "again"
+        ) from error
+    if not isinstance(batch, dict):
+        raise DataError(f"{path} is not a CIFAR-10 batch: it holds a {type(batch).__name__}")
+    return batch
+
+
+def _read_svhn(path: Path) -> _Split:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        content = loadmat(path, variable_names=("X", "y"))
+    except (OSError, ValueError, TypeError, EOFError, KeyError, IndexError, zlib.error,
+            struct.error, MatReadError, NotImplementedError) as error:  # fmt: skip
+        raise DataError(
+            f"{path} is not a whole MATLAB 5 file ({error or type(error).__name__}): fetch it again"
+        ) from error
+    pixels, labels = content.get("X"), content.get("y")
+    if pixels is None or labels is None or pixels.dtype != np.uint8 or pixels.ndim != 4:
+        raise DataError(f"{path} holds no uint8 array X of four axes and labels y: not SVHN")
+    named = labels.astype(np.int64).reshape(-1)
+    named[named == 10] = 0  # the publishers label the digit 0 as 10
+    return np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), named
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
