@@ -6,14 +6,20 @@ beside it: every random number it uses comes from its own seed, by a stream name
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-Value: TypeAlias = str | int | float | bool
+from zoogen.distributions import Value
+from zoogen.hyperparameters import HYPERPARAMETERS, SLOTS
+from zoogen.recipe import ClassifierRecipe, Recipe, Shares
+
 Split: TypeAlias = Literal["train", "val", "test"]
-Purpose: TypeAlias = Literal["config", "init", "subset", "order", "dropout"]
-PURPOSES: tuple[Purpose, ...] = ("config", "init", "subset", "order", "dropout")
+Purpose: TypeAlias = Literal["config", "init", "subset", "order", "dropout", "split"]
+PURPOSES: tuple[Purpose, ...] = ("config", "init", "subset", "order", "dropout", "split")
+SPLIT_BLOCK = 10
+"""Shares are exact in each block of so many consecutive members."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,11 +47,61 @@ class Member:
 
 def stream(seed: int, purpose: Purpose, *more: int) -> np.random.Generator:
     """A counter-based generator for (seed, purpose, …); equal arguments give equal numbers."""
-    sequence = np.random.SeedSequence([seed, PURPOSES.index(purpose), *more])
-    return np.random.Generator(np.random.Philox(sequence))
+    # As a spawn key, not as entropy: entropy is padded with zeros, so (s, p) and (s, p, 0) and
+    # the seed of member p would share one stream.
+    key = (PURPOSES.index(purpose), *more)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 def member_seed(zoo_seed: int, index: int) -> int:
     """The member's own seed, 63 bits so that every Parquet reader holds it as int64."""
-    words = np.random.SeedSequence([zoo_seed, index]).generate_state(1, np.uint64)
+    words = np.random.SeedSequence(zoo_seed, spawn_key=(index,)).generate_state(1, np.uint64)
     return int(words[0]) >> 1
+
+
+def split_of(shares: Shares, *, zoo_seed: int, index: int) -> Split:
+    """The member's split: its place in a seeded permutation of its block of ten."""
+    block, place = divmod(index, SPLIT_BLOCK)
+    rank = _block_ranks(zoo_seed, block)[place]
+    if rank < shares.train:
+        return "train"
+    return "val" if rank < shares.train + shares.val else "test"
+
+
+@lru_cache(maxsize=256)
+def _block_ranks(zoo_seed: int, block: int) -> tuple[int, ...]:
+    ranks = stream(zoo_seed, "split", block).permutation(SPLIT_BLOCK)
+    return tuple(int(r) for r in ranks)
+
+
+def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch: str) -> Member:
+    """The member of that index, ready to train.
+
+    Each hyperparameter reads its own number of the configuration stream, so overriding one
+    distribution changes no other draw.
+
+    Args:
+        recipe: distributions, schedule and shares.
+        zoo_seed: `--seed`, not negative.
+        index: the member's number, from 0.
+        dataset: recorded in the configuration.
+        arch: recorded in the configuration as `dnn_architecture`.
+    """
+    seed = member_seed(zoo_seed, index)
+    numbers = stream(seed, "config").random(SLOTS).tolist()
+    drawn = {n: d.at(numbers[HYPERPARAMETERS[n].slot]) for n, d in recipe.draws.items()}
+    config: dict[str, Value] = {
+        "dataset": dataset,
+        "dnn_architecture": arch,
+        "epochs": recipe.epochs,
+        **_schedule(recipe, index),
+        **drawn,
+    }
+    split = split_of(recipe.shares, zoo_seed=zoo_seed, index=index)
+    return Member(index=index, seed=seed, split=split, config=config)
+
+
+def _schedule(recipe: Recipe, index: int) -> dict[str, Value]:
+    if isinstance(recipe, ClassifierRecipe):
+        return {"batch_size": recipe.batch_size}
+    return {"image": index} if recipe.points is None else {"points": recipe.points}
