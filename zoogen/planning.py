@@ -1,0 +1,106 @@
+"""From a recipe to a plan: what is counted, estimated and drawn before anything is trained."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from zoogen import members
+from zoogen.description import Architecture
+from zoogen.errors import PlanError
+from zoogen.grouping import BLOCK, SIGNAL_SHARD, ShardRule
+from zoogen.plan import PROSE, ColumnType, Plan
+from zoogen.platforms import Platform
+from zoogen.recipe import ClassifierRecipe, Recipe, core_seconds
+from zoogen.recipe import to_json as recipe_to_json
+
+
+def make_plan(
+    recipe: Recipe,
+    *,
+    data: Mapping[str, Any],
+    architecture: Architecture,
+    seed: int,
+    platform: Platform,
+    group_size: int,
+) -> Plan:
+    """The plan for a recipe's members 0 … recipe.members - 1.
+
+    Args:
+        recipe: overrides included.
+        data: identity of the images or signals, plain values; `name` is what `--dataset` calls
+            it, and images have their number as `train_size`, which scales the time estimate.
+        architecture: what every member is.
+        seed: of the zoo.
+        platform: engine included.
+        group_size: members that the engine takes at once.
+
+    Raises:
+        PlanError: the recipe cannot be planned, for instance with configurations of mixed types.
+    """
+    images = isinstance(recipe, ClassifierRecipe)
+    head = range(min(recipe.members, BLOCK))
+    drawn = (
+        members.draw_member(
+            recipe, zoo_seed=seed, index=i, dataset=data["name"], arch=architecture.family
+        )
+        for i in head
+    )
+    seconds = core_seconds(
+        recipe, {"train_fraction": 1.0}, train_images=data["train_size"] if images else 0
+    )
+    parts = recipe_to_json(recipe)
+    return Plan(
+        kind="images" if images else "signals",
+        recipe={k: v for k, v in parts.items() if k not in {*PROSE, "members"}},
+        data=json.loads(json.dumps(data)),
+        architecture=architecture.content_id,
+        family=architecture.family,
+        parameters=architecture.parameters,
+        seed=seed,
+        stop=recipe.members,
+        epochs=recipe.epochs,
+        checkpoints=recipe.checkpoints if images else (recipe.epochs,),
+        shares=(recipe.shares.train, recipe.shares.val, recipe.shares.test),
+        config_columns=config_columns(drawn),
+        member_core_seconds=seconds,
+        group_size=group_size,
+        shard_rule=ShardRule() if images else ShardRule(members=SIGNAL_SHARD),
+        platform=platform,
+    )
+
+
+def config_columns(drawn: Iterable[members.Member]) -> dict[str, ColumnType]:
+    """Names and types of configuration columns, from the values of some members.
+
+    A column with whole and broken numbers is `float`.
+
+    Raises:
+        PlanError: a value is neither text, truth nor number, or types that do not mix.
+    """
+    seen: dict[str, set[ColumnType]] = {}
+    for member in drawn:
+        for name, value in member.config.items():
+            seen.setdefault(name, set()).add(_column_type(name, value))
+    return {name: _one_type(name, types) for name, types in sorted(seen.items())}
+
+
+def _column_type(name: str, value: Any) -> ColumnType:
+    # bool before int, of which it is a subclass.
+    names: tuple[tuple[type, ColumnType], ...] = (
+        (bool, "bool"),
+        (int, "int"),
+        (float, "float"),
+        (str, "string"),
+    )
+    for kind, column in names:
+        if isinstance(value, kind):
+            return column
+    raise PlanError(f"config {name!r} is text, truth or a number, got {type(value).__name__}")
+
+
+def _one_type(name: str, types: set[ColumnType]) -> ColumnType:
+    if types == {"int", "float"}:
+        return "float"
+    if len(types) > 1:
+        raise PlanError(f"config {name!r} mixes {sorted(types)}: draw values of one type")
+    return next(iter(types))

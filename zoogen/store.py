@@ -1,0 +1,214 @@
+"""Where a zoo lies: a local folder or a prefix of an object store, behind one small interface.
+
+Every name is relative to the zoo and uses `/`. `put` makes an object appear whole or not at all:
+locally through a temporary name in the same folder, fsync and rename; on an object store through
+one put of bytes that were complete before the first of them was sent. `zoogen.object_store` holds
+the object stores, so that a local zoo loads none of their libraries.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+
+from zoogen.errors import PlanError, ShardError
+
+Bytes: TypeAlias = bytes | memoryview | pa.Buffer
+TEMPORARY_SUFFIX = ".tmp"
+
+
+class Store(Protocol):
+    """What the zoo format needs from the place it is kept in."""
+
+    @property
+    def uri(self) -> str:
+        """What `open_store` was given, absolute; opens the same store in another process."""
+        ...
+
+    @property
+    def local_root(self) -> Path | None:
+        """The folder, for a store that is one: file locks need it."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The whole object.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+        ...
+
+    def open(self, name: str) -> Any:
+        """A `pyarrow.NativeFile` for reading parts of an object; memory-mapped where it can be."""
+        ...
+
+    def put(self, name: str, data: Bytes) -> None:
+        """Write an object that appears whole or not at all, replacing one of the same name.
+
+        Raises:
+            ShardError: the place refuses it (full, read-only, no permission).
+        """
+        ...
+
+    def put_new(self, name: str, data: Bytes) -> bool:
+        """Like `put`, but False and nothing written if there is one already.
+
+        Object stores look first and then put: only the lock makes that safe from others.
+        """
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an object of that name."""
+        ...
+
+    def list(self, folder: str) -> Iterator[str]:
+        """Names of the objects directly in a folder, sorted; nothing for a missing folder."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove an object; nothing happens if there is none."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what killed writers left behind; returns how many. For the holder of the lock."""
+        ...
+
+
+def open_store(uri: str | Path) -> Store:
+    """The store at a path, a `file://` URI, `s3://bucket/prefix` or another pyarrow.fs URI.
+
+    Raises:
+        PlanError: the URI carries credentials or has a scheme that pyarrow does not know.
+    """
+    text = str(uri)
+    if "://" not in text:
+        return LocalStore(Path(text))
+    if text.startswith("file://"):
+        return LocalStore(Path(unquote(urlsplit(text).path)))
+    from zoogen.object_store import open_object_store
+
+    return open_object_store(text)
+
+
+class LocalStore:
+    """A zoo in a local folder, which is created with the first object."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100  (no symlink chasing)
+
+    @property
+    def uri(self) -> str:
+        """The absolute path."""
+        return str(self._root)
+
+    @property
+    def local_root(self) -> Path:
+        """The folder itself."""
+        return self._root
+
+    def read(self, name: str) -> bytes:
+        """See `Store`."""
+        return self._path(name).read_bytes()
+
+    def open(self, name: str) -> Any:
+        """See `Store`; memory-mapped, so that nothing is read that is not looked at."""
+        return pa.memory_map(str(self._path(name)))
+
+    def put(self, name: str, data: Bytes) -> None:
+        """See `Store`."""
+        self._write(name, data, replace=True)
+
+    def put_new(self, name: str, data: Bytes) -> bool:
+        """See `Store`."""
+        return self._write(name, data, replace=False)
+
+    def exists(self, name: str) -> bool:
+        """See `Store`."""
+        return self._path(name).is_file()
+
+    def list(self, folder: str) -> Iterator[str]:
+        """See `Store`; temporary names are not shown."""
+        path = self._path(folder)
+        if not path.is_dir():
+            return
+        for entry in sorted(path.iterdir()):
+            if entry.is_file() and not _is_temporary(entry.name):
+                yield str(PurePosixPath(folder) / entry.name)
+
+    def delete(self, name: str) -> None:
+        """See `Store`."""
+        self._path(name).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """See `Store`."""
+        stale = [p for p in self._root.rglob(f".*{TEMPORARY_SUFFIX}") if _is_temporary(p.name)]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+    def _path(self, name: str) -> Path:
+        return self._root / name
+
+    def _write(self, name: str, data: Bytes, *, replace: bool) -> bool:
+        path = self._path(name)
+        # Two machines on a network file system may share a pid, hence the random part.
+        mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+        temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_synced(temporary, data)
+            if replace:
+                temporary.replace(path)
+            else:
+                path.hardlink_to(temporary)
+            _sync_folder(path.parent)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise ShardError(
+                f"cannot write {path}: {error.strerror or error}; make room or choose another --out"
+            ) from error
+        finally:
+            # On a full or read-only disk the first error is the one to show.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        return True
+
+
+def refuse_credentials(uri: str) -> None:
+    """Keep secrets out of plans and logs, which repeat the URI.
+
+    Raises:
+        PlanError: user or password stand in the URI; the message does not repeat them.
+    """
+    if "@" in urlsplit(uri).netloc:
+        raise PlanError(
+            "the URI of a zoo must not hold credentials: put them into the environment "
+            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or a profile"
+        )
+
+
+def _write_synced(path: Path, data: Bytes) -> None:
+    with path.open("xb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename survives a power cut only when its folder has been synced."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
