@@ -230,7 +230,9 @@ def _check_axis(axis: Axis, spaces: Mapping[str, Space], where: str) -> None:
     """An axis is covered once: by blocks end to end, or by factors that form a product."""
     if axis.blocks:
         total = sum(block.size for block in axis.blocks)
-        if axis.factors or total != axis.size:
+        if axis.factors:
+            raise PlanError(f"{where}: an axis has either blocks or factors, this one has both")
+        if total != axis.size:
             raise PlanError(f"{where}: blocks add up to {total}, the axis has {axis.size}")
         for block in axis.blocks:
             _check_axis(block, spaces, where)

@@ -1,0 +1,274 @@
+"""The forward pass from the description alone, against torch modules."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoogen.archs import ARCHS, to_module
+from zoogen.archs.chain import single
+from zoogen.description import Architecture, Edge, Node, Space, TensorSpec
+from zoogen.errors import PlanError
+from zoogen.forward import ACTIVATIONS, forward, parameters_of, plan_forward
+
+CASES = {
+    "arch1-28": ("arch1", (1, 28, 28), 10, {}),
+    "arch1-31": ("arch1", (1, 31, 31), 7, {}),
+    "arch2-grey": ("arch2", (1, 28, 28), 10, {}),
+    "arch2-colour": ("arch2", (3, 28, 28), 10, {}),
+    "siren": ("siren", (1,), 1, {}),
+    "siren-image": ("siren", (2,), 3, {"width": 8, "depth": 5}),
+}
+SITES = {"arch1": 3, "arch2": 4, "siren": 0}
+
+
+@pytest.fixture(params=CASES)
+def architecture(request) -> Architecture:
+    name, shape, classes, options = CASES[request.param]
+    return ARCHS[name].describe(input_shape=shape, classes=classes, **options)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(2)
+
+
+def _drawn(architecture: Architecture, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
+    """Weights and an input that leave every unit at work."""
+    weights = rng.normal(scale=0.2, size=architecture.parameters)
+    return weights, torch.from_numpy(rng.normal(size=(6, *architecture.input_shape)))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_description_computes_what_the_module_computes(architecture, rng, activation):
+    weights, x = _drawn(architecture, rng)
+    config = {"activation": activation, "dropout": 0.5}
+    expected = to_module(architecture, weights, config)(x)
+    parameters = parameters_of(architecture, torch.from_numpy(weights))
+    y = forward(architecture, parameters, x, config=config)
+    assert y.shape == (6, architecture.output_size)
+    assert torch.allclose(y, expected, rtol=0, atol=1e-6)
+    assert y.std() > 1e-3
+
+
+def test_the_comparison_sees_another_activation_and_another_weight(architecture, rng):
+    weights, x = _drawn(architecture, rng)
+    expected = to_module(architecture, weights, {"activation": "relu"})(x)
+    changed = weights.copy()
+    changed[0] += 0.1
+    by_weight = forward(
+        architecture,
+        parameters_of(architecture, torch.from_numpy(changed)),
+        x,
+        config={"activation": "relu"},
+    )
+    assert not torch.allclose(by_weight, expected, rtol=0, atol=1e-6)
+    if architecture.family != "siren":
+        by_activation = forward(
+            architecture,
+            parameters_of(architecture, torch.from_numpy(weights)),
+            x,
+            config={"activation": "tanh"},
+        )
+        assert not torch.allclose(by_activation, expected, rtol=0, atol=1e-6)
+
+
+class _Marked(nn.Module):
+    """A stand-in for dropout whose effect tells its site."""
+
+    def __init__(self, site: int) -> None:
+        super().__init__()
+        self.site = site
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _mark(self.site, x)
+
+
+def _mark(site: int, x: Tensor) -> Tensor:
+    kept = (torch.arange(x.numel()).reshape(x.shape) % (site + 2)) != 0
+    return x * kept * (site + 2)
+
+
+def test_dropout_acts_where_the_modules_dropout_layers_stand(architecture, rng):
+    weights, x = _drawn(architecture, rng)
+    config = {"activation": "tanh", "dropout": 0.5}
+    module = to_module(architecture, weights, config)
+    sites = [name for name, part in module.named_modules() if isinstance(part, nn.Dropout)]
+    for site, name in enumerate(sites):
+        module.set_submodule(name, _Marked(site))
+    called = []
+
+    def dropout(site: int, activations: Tensor) -> Tensor:
+        called.append(site)
+        return _mark(site, activations)
+
+    parameters = parameters_of(architecture, torch.from_numpy(weights))
+    y = forward(architecture, parameters, x, config=config, dropout=dropout)
+    assert called == list(range(SITES[architecture.family]))
+    assert torch.allclose(y, module(x), rtol=0, atol=1e-6)
+    if called:
+        without = forward(architecture, parameters, x, config=config)
+        assert not torch.allclose(y, without, rtol=0, atol=1e-6)
+
+
+def test_dropout_sees_activations_not_what_goes_into_them(rng):
+    architecture = ARCHS["arch2"].describe(input_shape=(1, 28, 28), classes=10)
+    weights, x = _drawn(architecture, rng)
+    seen = []
+
+    def dropout(site: int, activations: Tensor) -> Tensor:
+        seen.append(tuple(activations.shape))
+        assert activations.min() >= 0
+        return activations
+
+    parameters = parameters_of(architecture, torch.from_numpy(weights))
+    forward(architecture, parameters, x, config={"activation": "relu"}, dropout=dropout)
+    assert seen == [(6, 8, 12, 12), (6, 6, 4, 4), (6, 4, 3, 3), (6, 20)]
+
+
+def test_vmap_over_members_equals_one_after_the_other(architecture, rng):
+    weights = torch.from_numpy(rng.normal(scale=0.2, size=(3, architecture.parameters)))
+    _, x = _drawn(architecture, rng)
+    network = plan_forward(architecture, {"activation": "relu"})
+
+    def member(parameters: dict[str, Tensor]) -> Tensor:
+        return network(parameters, x, _mark)
+
+    together = torch.func.vmap(member)(parameters_of(architecture, weights))
+    apart = torch.stack([member(parameters_of(architecture, row)) for row in weights])
+    assert torch.allclose(together, apart, rtol=0, atol=1e-9)
+    assert not torch.allclose(apart[0], apart[1], rtol=0, atol=1e-9)
+
+
+def test_gradients_reach_every_parameter(architecture, rng):
+    weights, x = _drawn(architecture, rng)
+    flat = torch.from_numpy(weights).requires_grad_()
+    parameters = parameters_of(architecture, flat)
+    forward(architecture, parameters, x, config={"activation": "tanh"}).square().sum().backward()
+    assert flat.grad is not None
+    assert (flat.grad != 0).all()
+
+
+@pytest.mark.parametrize("name", ["arch1", "arch2"])
+def test_channels_last_images_stay_channels_last(rng, name):
+    architecture = ARCHS[name].describe(input_shape=(1, 28, 28), classes=10)
+    weights, x = _drawn(architecture, rng)
+    # One channel fits both layouts: the strides say which of them the first convolution sees.
+    x = x.to(memory_format=torch.channels_last)
+    maps = []
+
+    def dropout(site: int, activations: Tensor) -> Tensor:
+        if activations.dim() == 4:
+            maps.append(activations.is_contiguous(memory_format=torch.channels_last))
+        return activations
+
+    tensors = {
+        key: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+        for key, value in parameters_of(architecture, torch.from_numpy(weights)).items()
+    }
+    forward(architecture, tensors, x, config={"activation": "relu"}, dropout=dropout)
+    assert maps == [True, True, True]
+
+
+def test_every_activation_has_a_module_that_computes_the_same(rng):
+    x = torch.from_numpy(rng.normal(size=100))
+    from zoogen.archs import modules
+
+    assert set(modules.ACTIVATIONS) == set(ACTIVATIONS) - {"sine"}
+    for name, kind in modules.ACTIVATIONS.items():
+        assert torch.equal(kind()(x), ACTIVATIONS[name](x))
+
+
+def _residual_net() -> Architecture:
+    """a → b, b's input is added before b's activation; then c is the sum of a and b."""
+    stream = single("stream", 4)
+    axes = {
+        "a": (stream, single("input", 3)),
+        "b": (stream, stream),
+        "c": (single("out", 2), stream),
+    }
+    tensors, offset = [], 0
+    for level, (name, (out, into)) in enumerate(axes.items()):
+        tensors.append(
+            TensorSpec(
+                name=f"{name}.weight", shape=(out.size, into.size), offset=offset,
+                dtype="float32", role="weight", layer=name, layer_type="linear", level=level,
+                axes=(out, into),
+            )
+        )  # fmt: skip
+        offset += tensors[-1].size
+    edges = [("input", "a"), ("a", "b"), ("a", "sum"), ("b", "sum"), ("sum", "c"), ("c", "output")]
+    return Architecture(
+        family="residual", input_shape=(3,), output_size=2,
+        spaces=(
+            Space(name="input", size=3, permutable=False),
+            Space(name="stream", size=4, permutable=True),
+            Space(name="out", size=2, permutable=False),
+        ),
+        tensors=tuple(tensors),
+        nodes=(
+            Node(name="input", op="input"),
+            Node(name="a", op="linear", activation="relu", out_features=4),
+            Node(name="b", op="linear", activation="tanh", out_features=4),
+            Node(name="sum", op="add"),
+            Node(name="c", op="linear", out_features=2),
+            Node(name="output", op="output"),
+        ),
+        edges=(
+            *(Edge(source=source, target=target) for source, target in edges),
+            Edge(source="a", target="b", kind="residual"),
+        ),
+    )  # fmt: skip
+
+
+def test_residual_edges_and_sums(rng):
+    architecture = _residual_net()
+    weights, x = _drawn(architecture, rng)
+    a, b, c = (torch.from_numpy(w) for w in np.split(weights, [12, 28]))
+    ya = torch.relu(x @ a.reshape(4, 3).T)
+    yb = torch.tanh(ya @ b.reshape(4, 4).T + ya)
+    expected = (ya + yb) @ c.reshape(2, 4).T
+    parameters = parameters_of(architecture, torch.from_numpy(weights))
+    y = forward(architecture, parameters, x, config={})
+    assert torch.allclose(y, expected, rtol=0, atol=1e-12)
+    without = replace(architecture, edges=architecture.edges[:-1])
+    other = forward(without, parameters, x, config={})
+    assert not torch.allclose(other, expected, rtol=0, atol=1e-3)
+
+
+def test_nodes_out_of_computing_order_are_refused():
+    architecture = _residual_net()
+    a, b = architecture.nodes[1:3]
+    wrong = replace(architecture, nodes=(architecture.nodes[0], b, a, *architecture.nodes[3:]))
+    with pytest.raises(PlanError, match="node 'b' stands before 'a', which feeds it"):
+        plan_forward(wrong, {})
+
+
+def test_node_that_nothing_feeds_is_refused():
+    wrong = replace(_residual_net(), edges=_residual_net().edges[1:])
+    with pytest.raises(PlanError, match="nothing feeds node 'a'"):
+        plan_forward(wrong, {})
+
+
+def test_unknown_operation_names_itself_and_the_way_out():
+    architecture = _residual_net()
+    nodes = tuple(
+        replace(node, op="attention") if node.name == "b" else node for node in architecture.nodes
+    )
+    with pytest.raises(PlanError, match=r"knows no 'attention' \(node 'b'\).*family's module"):
+        plan_forward(replace(architecture, nodes=nodes), {})
+
+
+def test_missing_activation_is_named():
+    architecture = ARCHS["arch1"].describe(input_shape=(1, 28, 28), classes=10)
+    with pytest.raises(PlanError, match=r"node 'conv1' needs config.activation"):
+        plan_forward(architecture, {})
+
+
+def test_graphs_that_are_no_chain_have_no_generic_module():
+    from zoogen.archs.modules import build
+
+    with pytest.raises(PlanError, match="residual is no chain of layers"):
+        build(_residual_net(), {})
