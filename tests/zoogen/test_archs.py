@@ -141,6 +141,14 @@ def test_module_owns_its_weights_and_can_be_trained(case, rng):
     assert np.array_equal(after[:first], 2 * before[:first])
 
 
+def test_parameters_of_a_module_share_no_memory(case, rng):
+    """Savers such as safetensors refuse tensors that are views of one buffer."""
+    architecture, parameters = case
+    module = to_module(architecture, rng.standard_normal(parameters), CONFIG)
+    storages = {p.untyped_storage().data_ptr() for p in module.parameters()}
+    assert len(storages) == len(architecture.tensors)
+
+
 def test_ready_module_draws_no_random_number_and_drops_nothing(rng):
     architecture = ARCHS["arch2"].describe(input_shape=(1, 28, 28), classes=10)
     state = torch.get_rng_state()
