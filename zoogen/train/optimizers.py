@@ -1,0 +1,137 @@
+"""Optimizers: torch's own for one member, and one formula that trains many with different ones.
+
+sgd (momentum), adam and rmsprop are the same update with different coefficients, so members with
+different optimizers share every operation. With g the gradient of the written loss:
+
+    g ← g + d·w                           d: 2·l2 on kernels, plus weight decay everywhere
+    u ← a·u + b·g                         sgd: (momentum, 1); adam: (0.9, 0.1); rmsprop: (0, 1)
+    v ← c·v + (1 − c)·g²                  adam: 0.999; rmsprop: 0.9
+    w ← w − lr·k·u                        sgd
+    w ← w − lr·k·u / (s·√v + eps)         adam, rmsprop
+    k = 1/(1 − aᵗ), s = 1/√(1 − cᵗ)       adam; 1 otherwise
+
+That is torch.optim's arithmetic up to rounding; eps stands outside the root in all of them.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from zoogen.description import Architecture
+from zoogen.train.settings import ADAM_BETAS, RMSPROP_ALPHA, Settings
+
+
+def torch_optimizer(
+    settings: Settings, parameters: Sequence[Tensor], *, fused: bool = True
+) -> torch.optim.Optimizer:
+    """PyTorch's own optimizer for one member; L2 on kernels is the caller's (`l2_gradient`)."""
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(
+            parameters,
+            lr=rate,
+            betas=ADAM_BETAS,
+            eps=settings.epsilon,
+            weight_decay=decay,
+            fused=fused,
+        )
+    if settings.optimizer == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, lr=rate, alpha=RMSPROP_ALPHA, eps=settings.epsilon, weight_decay=decay
+        )
+    return torch.optim.SGD(
+        parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=fused
+    )
+
+
+@torch.no_grad()
+def l2_gradient(kernels: Sequence[Tensor], l2reg: float) -> None:
+    """Add the gradient of l2reg·Σw², 2·l2reg·w, to the kernels' gradients."""
+    if l2reg:
+        for kernel in kernels:
+            assert kernel.grad is not None
+            kernel.grad.add_(kernel, alpha=2 * l2reg)
+
+
+def kernel_mask(architecture: Architecture, *, device: str) -> Bool[Tensor, " p"]:
+    """Which entries of the flat vector lie in kernels, where the L2 term acts."""
+    mask = torch.zeros(architecture.parameters, dtype=torch.bool)
+    for tensor in architecture.tensors:
+        mask[tensor.offset : tensor.offset + tensor.size] = tensor.role == "weight"
+    return mask.to(device)
+
+
+class FlatOptimizer:
+    """The update of many members at once, each with its own optimizer and coefficients.
+
+    Args:
+        settings: one for each member.
+        kernels: from `kernel_mask`.
+        dtype: of weights and gradients.
+    """
+
+    def __init__(
+        self, settings: Sequence[Settings], kernels: Bool[Tensor, " p"], *, dtype: torch.dtype
+    ) -> None:
+        rules = [s.rule for s in settings]
+
+        def column(values: list[float]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64)[:, None].to(kernels.device, dtype)
+
+        self._rate = column([s.learning_rate for s in settings])
+        self._epsilon = column([s.epsilon for s in settings])
+        self._first = column([r.first for r in rules])
+        self._gain = column([r.gain for r in rules])
+        self._second = column([r.second for r in rules])
+        self._corrected = column([float(r.corrected) for r in rules])
+        self._adaptive = column([float(r.adaptive) for r in rules]) > 0
+        decay = column([s.weight_decay for s in settings]).expand(-1, len(kernels)).clone()
+        decay[:, kernels] += column([2 * s.l2reg for s in settings])
+        self._decay = decay
+        self._u, self._v = torch.zeros_like(decay), torch.zeros_like(decay)
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(
+        self,
+        weights: Float[Tensor, "m p"],
+        gradients: Float[Tensor, "m p"],
+        *,
+        active: Bool[Tensor, " m"] | None = None,
+    ) -> None:
+        """Change the weights in place, once; no value leaves the device.
+
+        Args:
+            weights: one row for each member.
+            gradients: of the loss without L2 and weight decay; overwritten.
+            active: members whose weights may change; None: all.
+        """
+        self._steps += 1
+        k, s = self._corrections()
+        g = gradients.addcmul_(self._decay, weights)
+        self._u.mul_(self._first).addcmul_(g, self._gain)
+        self._v.mul_(self._second).addcmul_(g * (1 - self._second), g)
+        denominator = self._v.sqrt().mul_(s).add_(self._epsilon)
+        # A selection, not a product: an overflow in what sgd does not use must not reach it.
+        update = torch.where(self._adaptive, self._u / denominator, self._u).mul_(k)
+        if active is not None:
+            update.masked_fill_(~active[:, None], 0.0)
+        weights.sub_(update)
+
+    def keep(self, rows: Int64[Tensor, " kept"]) -> None:
+        """Go on with these members only, in this order."""
+        for name in ("_rate", "_epsilon", "_first", "_gain", "_second", "_corrected"):
+            setattr(self, name, getattr(self, name)[rows])
+        for name in ("_adaptive", "_decay", "_u", "_v"):
+            setattr(self, name, getattr(self, name)[rows])
+
+    def _corrections(self) -> tuple[Tensor, Tensor]:
+        """(lr·k, s) of this step; the powers are the same for all members, so they are numbers."""
+        first, second = ADAM_BETAS
+        k = 1 / (1 - first**self._steps)
+        s = 1 / math.sqrt(1 - second**self._steps)
+        rate = torch.addcmul(self._rate, self._rate, self._corrected, value=k - 1)
+        return rate, self._corrected * (s - 1) + 1
