@@ -104,4 +104,4 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
 def _schedule(recipe: Recipe, index: int) -> dict[str, Value]:
     if isinstance(recipe, ClassifierRecipe):
         return {"batch_size": recipe.batch_size}
-    return {"image": index} if recipe.points is None else {"points": recipe.points}
+    return {"image_index": index} if recipe.points is None else {"points": recipe.points}

@@ -185,7 +185,7 @@ IMAGE_INR = SignalRecipe(
     name="image-inr",
     summary=(
         "SIRENs fitted to images, member i to training image i: pixel coordinates in [-1, 1] to "
-        "colours in [-1, 1]. Ours throughout: the sine zoo's network and optimizer, no decay."
+        "pixels in [0, 1]. Ours throughout: the sine zoo's network and optimizer, no decay."
     ),
     archs=("siren",),
     signal="image",

@@ -40,7 +40,7 @@ def test_configuration_columns() -> None:
     sine = draw_member(RECIPES["sine-f"], zoo_seed=0, index=4, dataset="sine", arch="siren").config
     assert (sine["points"], sine["epochs"], sine["amplitude"]) == (2_000, 1_500, 1.0)
     image = draw_member(RECIPES["image-inr"], zoo_seed=0, index=4, dataset="mnist", arch="siren")
-    assert image.config["image"] == 4
+    assert image.config["image_index"] == 4
 
 
 def test_golden_member() -> None:

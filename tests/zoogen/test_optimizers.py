@@ -9,24 +9,27 @@ from torch import Tensor
 
 from zoogen.archs import ARCHS
 from zoogen.members import Member
+from zoogen.train.hyperparameters import Hyperparameters
 from zoogen.train.optimizers import FlatOptimizer, kernel_mask, l2_gradient, torch_optimizer
-from zoogen.train.settings import Settings, settings
 
 PARAMETERS = 40
 KERNELS = torch.arange(PARAMETERS) < 30
-PLAIN = Settings(
-    optimizer="sgd", learning_rate=0.05, momentum=0.0, epsilon=1e-7, l2reg=0.0, weight_decay=0.0,
-    dropout=0.0, train_fraction=1.0,
-)  # fmt: skip
+
+
+def hyperparameters(**config) -> Hyperparameters:
+    plain = {"optimizer": "sgd", "learning_rate": 0.05, "epsilon": 1e-7}
+    return Hyperparameters.of(Member(index=0, seed=1, split="test", config=plain | config))
+
+
 ALL = {
-    "sgd": PLAIN,
-    "momentum": replace(PLAIN, momentum=0.9),
-    "adam": replace(PLAIN, optimizer="adam"),
-    "adam_siren": replace(PLAIN, optimizer="adam", epsilon=1e-8, weight_decay=1e-2),
-    "rmsprop": replace(PLAIN, optimizer="rmsprop", learning_rate=0.01),
-    "l2": replace(PLAIN, optimizer="adam", l2reg=0.1, learning_rate=0.003),
-    "sgd_l2": replace(PLAIN, l2reg=0.1, weight_decay=0.02, momentum=0.5),
-    "rmsprop_l2": replace(PLAIN, optimizer="rmsprop", l2reg=0.2, learning_rate=0.001),
+    "sgd": hyperparameters(),
+    "momentum": hyperparameters(momentum=0.9),
+    "adam": hyperparameters(optimizer="adam"),
+    "adam_siren": hyperparameters(optimizer="adam", epsilon=1e-8, weight_decay=1e-2),
+    "rmsprop": hyperparameters(optimizer="rmsprop", learning_rate=0.01),
+    "l2": hyperparameters(optimizer="adam", l2reg=0.1, learning_rate=0.003),
+    "sgd_l2": hyperparameters(l2reg=0.1, weight_decay=0.02, momentum=0.5),
+    "rmsprop_l2": hyperparameters(optimizer="rmsprop", l2reg=0.2, learning_rate=0.001),
 }
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
 
@@ -38,18 +41,18 @@ def gradients(steps: int, *, seed: int = 0) -> Tensor:
     return torch.from_numpy(rng.standard_normal((steps, PARAMETERS)) * sizes)
 
 
-def by_torch(one: Settings, start: Tensor, grads: Tensor, *, fused: bool) -> Tensor:
+def by_torch(one: Hyperparameters, start: Tensor, grads: Tensor, *, fused: bool) -> Tensor:
     kernel = start[KERNELS].clone().requires_grad_()
     bias = start[~KERNELS].clone().requires_grad_()
     optimizer = torch_optimizer(one, [kernel, bias], fused=fused)
     for grad in grads.to(start.dtype):
         kernel.grad, bias.grad = grad[KERNELS].clone(), grad[~KERNELS].clone()
-        l2_gradient([kernel], one.l2reg)
+        l2_gradient([kernel], one.l2)
         optimizer.step()
     return torch.cat([kernel.detach(), bias.detach()])
 
 
-def merged(several: list[Settings], start: Tensor, grads: Tensor) -> Tensor:
+def merged(several: list[Hyperparameters], start: Tensor, grads: Tensor) -> Tensor:
     weights = start.repeat(len(several), 1)
     optimizer = FlatOptimizer(several, KERNELS, dtype=start.dtype)
     for grad in grads.to(start.dtype):
@@ -73,9 +76,9 @@ def test_every_optimizer_in_one_batch_equals_torch_s(dtype: torch.dtype, fused: 
     ("name", "wrong"),
     [
         ("adam", {"epsilon": 1e-3}),
-        ("momentum", {"momentum": 0.8}),
-        ("rmsprop", {"optimizer": "adam"}),
-        ("l2", {"l2reg": 0.2}),
+        ("momentum", {"beta1": 0.8}),
+        ("rmsprop", {"beta2": 0.99}),
+        ("l2", {"l2": 0.2}),
         ("adam_siren", {"weight_decay": 0.0}),
     ],
 )
@@ -89,7 +92,7 @@ def test_l2_is_the_gradient_of_the_written_loss() -> None:
     """Loss with l2·Σw² over kernels, differentiated by autograd, for every optimizer."""
     data = torch.from_numpy(np.random.default_rng(3).standard_normal((30, 10)))
     for name in ("sgd", "adam", "rmsprop"):
-        one = replace(PLAIN, optimizer=name, l2reg=0.07, learning_rate=0.01)
+        one = hyperparameters(optimizer=name, l2reg=0.07, learning_rate=0.01)
         kernel = torch.linspace(-1, 1, 30, dtype=torch.float64).requires_grad_()
         bias = torch.linspace(0.5, 1, 10, dtype=torch.float64).requires_grad_()
         weights = torch.cat([kernel, bias]).detach()[None].clone()
@@ -98,7 +101,7 @@ def test_l2_is_the_gradient_of_the_written_loss() -> None:
         for _ in range(5):
             task = torch.tanh(kernel @ data + bias).square().sum()
             written.zero_grad()
-            (task + one.l2reg * kernel.square().sum()).backward()
+            (task + one.l2 * kernel.square().sum()).backward()
             k, b = weights[0, :30].requires_grad_(), weights[0, 30:].requires_grad_()
             plain = torch.autograd.grad(torch.tanh(k @ data + b).square().sum(), [k, b])
             weights = weights.detach()
@@ -158,11 +161,11 @@ def test_kernels_are_weights_and_nothing_else() -> None:
     assert mask[:144].all()
 
 
-def test_settings_of_a_configuration_and_what_is_left_out() -> None:
-    config = {"optimizer": "adam", "learning_rate": 0.1}
-    member = Member(index=0, seed=1, split="test", config=config)
-    read = settings(member)
-    assert (read.optimizer, read.learning_rate, read.epsilon) == ("adam", 0.1, 1e-8)
-    nothing = (read.momentum, read.l2reg, read.weight_decay, read.dropout)
-    assert nothing == (0.0, 0.0, 0.0, 0.0)
-    assert read.train_fraction == 1.0
+def test_hyperparameters_of_a_configuration_and_what_is_left_out() -> None:
+    read = Hyperparameters.of(
+        Member(index=0, seed=1, split="test", config={"optimizer": "rmsprop", "learning_rate": 0.1})
+    )
+    assert (read.optimizer, read.learning_rate, read.epsilon) == ("rmsprop", 0.1, 1e-8)
+    assert (read.beta1, read.beta2) == (0.0, 0.9)
+    assert (read.l2, read.weight_decay, read.dropout) == (0.0, 0.0, 0.0)
+    assert (ALL["momentum"].beta1, ALL["adam"].beta1, ALL["adam"].beta2) == (0.9, 0.9, 0.999)

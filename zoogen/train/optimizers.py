@@ -21,39 +21,33 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from zoogen.description import Architecture
-from zoogen.train.settings import ADAM_BETAS, RMSPROP_ALPHA, Settings
+from zoogen.train.hyperparameters import ADAM_BETAS, Hyperparameters
 
 
 def torch_optimizer(
-    settings: Settings, parameters: Sequence[Tensor], *, fused: bool = True
+    h: Hyperparameters, parameters: Sequence[Tensor], *, fused: bool = True
 ) -> torch.optim.Optimizer:
     """PyTorch's own optimizer for one member; L2 on kernels is the caller's (`l2_gradient`)."""
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimizer == "adam":
+    rate, decay = h.learning_rate, h.weight_decay
+    if h.optimizer == "adam":
+        betas = (h.beta1, h.beta2)
         return torch.optim.Adam(
-            parameters,
-            lr=rate,
-            betas=ADAM_BETAS,
-            eps=settings.epsilon,
-            weight_decay=decay,
-            fused=fused,
+            parameters, lr=rate, betas=betas, eps=h.epsilon, weight_decay=decay, fused=fused
         )
-    if settings.optimizer == "rmsprop":
+    if h.optimizer == "rmsprop":
         return torch.optim.RMSprop(
-            parameters, lr=rate, alpha=RMSPROP_ALPHA, eps=settings.epsilon, weight_decay=decay
+            parameters, lr=rate, alpha=h.beta2, eps=h.epsilon, weight_decay=decay
         )
-    return torch.optim.SGD(
-        parameters, lr=rate, momentum=settings.momentum, weight_decay=decay, fused=fused
-    )
+    return torch.optim.SGD(parameters, lr=rate, momentum=h.beta1, weight_decay=decay, fused=fused)
 
 
 @torch.no_grad()
-def l2_gradient(kernels: Sequence[Tensor], l2reg: float) -> None:
-    """Add the gradient of l2reg·Σw², 2·l2reg·w, to the kernels' gradients."""
-    if l2reg:
+def l2_gradient(kernels: Sequence[Tensor], l2: float) -> None:
+    """Add the gradient of l2·Σw², 2·l2·w, to the kernels' gradients."""
+    if l2:
         for kernel in kernels:
             assert kernel.grad is not None
-            kernel.grad.add_(kernel, alpha=2 * l2reg)
+            kernel.grad.add_(kernel, alpha=2 * l2)
 
 
 def kernel_mask(architecture: Architecture, *, device: str) -> Bool[Tensor, " p"]:
@@ -68,28 +62,26 @@ class FlatOptimizer:
     """The update of many members at once, each with its own optimizer and coefficients.
 
     Args:
-        settings: one for each member.
+        members: the hyperparameters of each.
         kernels: from `kernel_mask`.
         dtype: of weights and gradients.
     """
 
     def __init__(
-        self, settings: Sequence[Settings], kernels: Bool[Tensor, " p"], *, dtype: torch.dtype
+        self, members: Sequence[Hyperparameters], kernels: Bool[Tensor, " p"], *, dtype: torch.dtype
     ) -> None:
-        rules = [s.rule for s in settings]
-
         def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=torch.float64)[:, None].to(kernels.device, dtype)
 
-        self._rate = column([s.learning_rate for s in settings])
-        self._epsilon = column([s.epsilon for s in settings])
-        self._first = column([r.first for r in rules])
-        self._gain = column([r.gain for r in rules])
-        self._second = column([r.second for r in rules])
-        self._corrected = column([float(r.corrected) for r in rules])
-        self._adaptive = column([float(r.adaptive) for r in rules]) > 0
-        decay = column([s.weight_decay for s in settings]).expand(-1, len(kernels)).clone()
-        decay[:, kernels] += column([2 * s.l2reg for s in settings])
+        self._rate = column([h.learning_rate for h in members])
+        self._epsilon = column([h.epsilon for h in members])
+        self._first = column([h.beta1 for h in members])
+        self._gain = column([1 - h.beta1 if h.optimizer == "adam" else 1.0 for h in members])
+        self._second = column([h.beta2 for h in members])
+        self._corrected = column([float(h.optimizer == "adam") for h in members])
+        self._adaptive = column([float(h.optimizer != "sgd") for h in members]) > 0
+        decay = column([h.weight_decay for h in members]).expand(-1, len(kernels)).clone()
+        decay[:, kernels] += column([2 * h.l2 for h in members])
         self._decay = decay
         self._u, self._v = torch.zeros_like(decay), torch.zeros_like(decay)
         self._steps = 0
