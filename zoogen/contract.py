@@ -1,0 +1,30 @@
+"""The zoo format for those who read zoos: the one door through which `sne` meets `zoogen`.
+
+Nothing here imports torch or Ray. `docs/zoo-format.md` describes the same in words.
+"""
+
+from zoogen.description import Architecture, Axis, Edge, Factor, Node, Space, TensorSpec
+from zoogen.errors import ShardError, ZooError
+from zoogen.manifest import Manifest
+from zoogen.networks import Networks
+from zoogen.plan import Plan
+from zoogen.reader import Zoo, open_zoo
+from zoogen.schema import Column
+
+__all__ = [
+    "Architecture",
+    "Axis",
+    "Column",
+    "Edge",
+    "Factor",
+    "Manifest",
+    "Networks",
+    "Node",
+    "Plan",
+    "ShardError",
+    "Space",
+    "TensorSpec",
+    "Zoo",
+    "ZooError",
+    "open_zoo",
+]
