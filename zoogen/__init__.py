@@ -1,4 +1,4 @@
-"""Model zoos: make them, read them, check them. Importing this package loads neither torch nor Ray."""
+"""Model zoos: make them, read them, check them. Importing this loads neither torch nor Ray."""
 
 from typing import TYPE_CHECKING, Any
 

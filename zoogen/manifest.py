@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoogen import __version__
+from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError
 from zoogen.plan import FORMAT_VERSION, Plan
 from zoogen.schema import columns
-from zoogen.shards import ShardEntry
 from zoogen.store import Store
 from zoogen.summary import summarise
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Integer
 
+from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError, ZooError
 from zoogen.pages import Run, plain_rows
 from zoogen.schema import WEIGHTS
-from zoogen.shards import ShardEntry
 from zoogen.store import Store
 
 Checkpoint: TypeAlias = Literal["last", "all"] | int

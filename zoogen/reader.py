@@ -17,12 +17,12 @@ from jaxtyping import Float
 from zoogen.architecture_file import read_architectures
 from zoogen.continuation import read_plans
 from zoogen.description import CONFIG_PREFIX, Architecture
+from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError, ZooError
 from zoogen.manifest import Manifest, read_manifest
 from zoogen.networks import Checkpoint, Networks, Selection
 from zoogen.plan import Plan
 from zoogen.schema import WEIGHTS, Column, columns, schema
-from zoogen.shards import ShardEntry
 from zoogen.store import Store, open_store
 
 

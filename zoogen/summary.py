@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from zoogen.entry import ShardEntry
 from zoogen.plan import Plan
-from zoogen.shards import ShardEntry
 from zoogen.store import Store
 
 QUANTILES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
