@@ -1,0 +1,1 @@
+"""Looking at a zoo: statistics of its networks, what explains them, tables and plots."""
