@@ -1,4 +1,4 @@
-"""The errors a user of zoogen can meet. Each message says what was wanted, what came, where, what to do."""
+"""The errors a user of zoogen can meet: what was wanted, what came, where, what to do."""
 
 
 class ZooError(Exception):
@@ -23,3 +23,7 @@ class LockError(ZooError):
 
 class MemberError(ZooError):
     """Training one member raised; the message names the member."""
+
+
+class RunError(ZooError):
+    """Shards of a run could not be made; those that were made are kept."""

@@ -1,0 +1,243 @@
+"""Start or join Ray for every package of the project: quiet, on loopback, nothing left behind.
+
+A Ray of our own listens on 127.0.0.1 only, wants a token that only this user can read, shows no
+dashboard, reports no usage and keeps its session files in a temporary folder that goes with it.
+A cluster is joined as it is. Ray is imported inside functions, after its environment is set.
+"""
+
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoogen.cache import cache_root
+from zoogen.errors import ZooError
+
+OBJECT_STORE_BYTES = 200_000_000
+"""Receipts are a few hundred bytes; Ray's default would take 30 % of the memory."""
+TEMP_PREFIX = "zoogen-ray-"
+LONGEST_TEMP_PARENT = 30
+"""Characters: Ray appends about 65 for its sockets, whose paths must stay below 107 bytes."""
+QUIET: Mapping[str, str] = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A second torch thread must not spin while another process has its core (16 times slower).
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    # Ray Tune restores a sweep after a kill only if it snapshots at each event.
+    "TUNE_GLOBAL_CHECKPOINT_S": "0",
+}
+# Despite its name: node address 127.0.0.1, and every server of this Ray listens there alone.
+LOOPBACK: Mapping[str, str] = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What the Ray in use has in all."""
+
+    cpus: int
+    gpus: int
+    nodes: int
+
+
+@contextmanager
+def ray_session(
+    *, address: str | None = None, cpus: int | None = None, gpus: int | None = None
+) -> Iterator[Resources]:
+    """A Ray for the time of the `with`: one of our own, or the cluster at `address`.
+
+    Where this process has a Ray already, that one is used and left running.
+
+    Args:
+        address: `HOST:PORT`, `auto` or `ray://…`; None starts Ray on this machine.
+        cpus: CPU slots of a Ray of our own; None: as many as Ray finds.
+        gpus: GPU slots of a Ray of our own; None: as many as Ray finds.
+
+    Raises:
+        ZooError: no cluster answers at the address, or Ray cannot start here.
+    """
+    _set_environment(address)
+    import ray
+
+    if ray.is_initialized():
+        yield _resources()
+        return
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_quiet_core())
+        if address is None:
+            folder = cleanup.enter_context(_session_folder())
+            cleanup.callback(_shut_down)
+            _start(cpus=cpus, gpus=gpus, folder=folder)
+        else:
+            cleanup.callback(_shut_down)
+            _join(address)
+        yield _resources()
+
+
+def _set_environment(address: str | None) -> None:
+    local = address is None or address.startswith(("127.", "localhost"))
+    settings = {**QUIET, **(LOOPBACK if local else {})}
+    if address is None:
+        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token_file())}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def _token_file() -> Path:
+    """The token that drivers and workers show one another: 64 hex digits, for this user alone."""
+    path = cache_root() / "ray-token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=".ray-token-", dir=path.parent)  # mode 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        Path(draft).replace(path)
+    path.chmod(0o600)
+    return path
+
+
+def _start(*, cpus: int | None, gpus: int | None, folder: Path) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            num_gpus=gpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            _temp_dir=str(folder),
+        )
+    except (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError) as error:
+        raise ZooError(
+            f"Ray did not start on this machine: {_first_line(error)}; "
+            "--local runs the same plan in one process without Ray"
+        ) from error
+
+
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError) as error:
+        raise ZooError(
+            f"no Ray cluster could be joined at --address {address}: {_first_line(error)}; "
+            "`ray status` on its head says whether it runs (without --address Ray starts here)"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def quieten(*loggers: str) -> None:
+    """Let these loggers of Ray say errors only; each is set up anew when its part is imported."""
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextmanager
+def _quiet_core() -> Iterator[None]:
+    """Keep what Ray's C++ core writes to descriptor 2 off the user's terminal.
+
+    At each run it reports one harmless thing as an error, and at each lost process some sixty
+    lines of state. Python's `sys.stderr` goes on to where it went. Whoever wants to read the
+    core's lines sets Ray's own variable RAY_BACKEND_LOG_LEVEL.
+    """
+    if "RAY_BACKEND_LOG_LEVEL" in os.environ:
+        yield
+        return
+    sys.stderr.flush()
+    before, descriptor = sys.stderr, os.dup(2)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        sys.stderr.close()
+        sys.stderr = before
+
+
+def _shut_down() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+def _resources() -> Resources:
+    import ray
+
+    total = ray.cluster_resources()
+    return Resources(
+        cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)), nodes=live_nodes()
+    )
+
+
+def live_nodes() -> int:
+    """Machines of the cluster that answer; Ray notices a lost one after 12 to 14 seconds."""
+    import ray
+
+    return sum(1 for node in ray.nodes() if node["Alive"])
+
+
+@contextmanager
+def _session_folder() -> Iterator[Path]:
+    """A short temporary folder for Ray's session, removed at the end.
+
+    A killed driver leaves its folder; the lock inside tells the next run that nobody owns it.
+    """
+    parent = Path(tempfile.gettempdir())
+    if len(str(parent)) > LONGEST_TEMP_PARENT:
+        parent = Path("/tmp")
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX, dir=parent))
+    with (folder / "owner").open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{TEMP_PREFIX}*"):
+        try:
+            if folder.stat().st_uid == os.getuid() and _is_abandoned(folder):
+                _remove(folder)
+        except OSError:  # another run sweeps the same folder
+            continue
+
+
+def _is_abandoned(folder: Path) -> bool:
+    lock = folder / "owner"
+    if not lock.exists():  # between mkdtemp and the lock, or half removed
+        return time.time() - folder.stat().st_mtime > 3600
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _remove(folder: Path, *, patience_s: float = 5.0) -> None:
+    """Remove it for good: Ray's last processes may still write while they end."""
+    deadline = time.monotonic() + patience_s
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
