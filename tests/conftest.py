@@ -31,3 +31,21 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def rng() -> np.random.Generator:
     """A generator that starts alike in every test."""
     return np.random.default_rng(20240)
+
+
+@pytest.fixture(scope="session")
+def image_slices(image_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 300 training and 100 test images of each data set, as `image_root` has them."""
+    import pyarrow.parquet as pq
+
+    folder = tmp_path_factory.mktemp("slices")
+    for name in ("mnist", "fashion_mnist", "cifar10", "svhn"):
+        (folder / name).mkdir()
+        for split, rows in (("train", 300), ("test", 100)):
+            file_name = f"{split}-00000-of-00001.parquet"
+            table = pq.ParquetFile(image_root / name / file_name).read_row_group(0)
+            # Checksums, so that a flipped bit shows wherever it lies.
+            pq.write_table(
+                table.slice(0, rows), folder / name / file_name, write_page_checksum=True
+            )
+    return folder

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 ARRAY_NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 FACTS_FILE = "facts.json"
-SplitArrays: TypeAlias = tuple[Integer[np.ndarray, "n h w c"], Int64[np.ndarray, " n"]]
+SplitArrays: TypeAlias = tuple[Integer[np.ndarray, "_ _ _ _"], Int64[np.ndarray, " _"]]
+"""Images (number, height, width, channel) and labels. The axes are nameless: two splits differ."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -54,7 +55,8 @@ def stored_arrays(
     """
     build_folder(folder, lambda target: _write(target, *make()), usable=_is_whole, what=what)
     facts = json.loads((folder / FACTS_FILE).read_bytes())
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in ARRAY_NAMES]
+    # asarray: a view of the mapping without the subclass, whose every slice costs extra work.
+    arrays = [np.asarray(np.load(folder / f"{n}.npy", mmap_mode="c")) for n in ARRAY_NAMES]
     return StoredArrays(
         train=(arrays[0], arrays[1]),
         test=(arrays[2], arrays[3]),

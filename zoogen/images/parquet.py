@@ -19,13 +19,16 @@ from PIL import Image
 
 from zoogen.errors import DataError
 from zoogen.images.catalog import ImageSet
+from zoogen.images.damage import first_line, not_whole
 
 log = logging.getLogger(__name__)
 
 IMAGE_COLUMNS = ("image", "img")
 MODES = {1: "L", 3: "RGB"}
+FORMATS = ("PNG", "JPEG")
 ROWS_AT_ONCE = 1_000
 SECONDS_BETWEEN_REPORTS = 2.0
+_BROKEN_PARQUET = (pa.ArrowException, OSError, ValueError)
 _BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 """What Pillow raises on damaged PNG and JPEG streams, depending on where the damage is."""
 
@@ -59,10 +62,8 @@ def read_parquet(
 def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is not a whole Parquet file ({_first_line(error)}): fetch it again"
-        ) from error
+    except _BROKEN_PARQUET as error:
+        raise not_whole(path, "Parquet file", error) from error
 
 
 def _batches(
@@ -77,8 +78,8 @@ def _batches(
                 raise DataError(f"{path} has rows without a label")
             encoded = batch.column(column).field("bytes").to_pylist()
             yield encoded, labels.to_numpy(zero_copy_only=False).astype(np.int64)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is damaged ({_first_line(error)}): fetch it again") from error
+    except _BROKEN_PARQUET as error:
+        raise DataError(f"{path} is damaged ({first_line(error)}): fetch it again") from error
 
 
 def _image_column(path: Path, schema: pa.Schema) -> str:
@@ -110,14 +111,14 @@ def _decode(
         if data is None:
             raise DataError(f"{where}: no image bytes (a path alone is not enough)")
         try:
-            with Image.open(BytesIO(data), formats=("PNG", "JPEG")) as image:
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
+                image.verify()  # PNG's checksums, which reading the pixels skips
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
                 got = (image.mode, image.size)
                 if got == expected:
                     out[index] = np.asarray(image).reshape(shape)
         except _BROKEN_IMAGE as error:
-            raise DataError(
-                f"{where}: not a whole PNG or JPEG image ({_first_line(error)})"
-            ) from error
+            raise not_whole(where, "PNG or JPEG image", error) from error
         if got != expected:
             raise DataError(
                 f"{where}: {wanted.name} has {_words(*expected)} images, this one is {_words(*got)}"
@@ -126,7 +127,3 @@ def _decode(
 
 def _words(mode: str, size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]} {mode}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,14 +13,24 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from zoogen.errors import DataError
+from zoogen.images.arrays import SplitArrays
 from zoogen.images.catalog import ImageSet
+from zoogen.images.damage import not_whole
 
 _UNSIGNED_BYTE = 0x08
-_Split = tuple[UInt8[np.ndarray, "n h w c"], Int64[np.ndarray, " n"]]
+# What the two libraries raise on damaged files, collected by damaging files at random.
+_BROKEN_PICKLE = (
+    OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
+    MemoryError, pickle.UnpicklingError,
+)  # fmt: skip
+_BROKEN_MAT = (
+    OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, NotImplementedError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
-def read_torchvision(paths: tuple[Path, ...], wanted: ImageSet) -> _Split:
-    """Read one split.
+def read_torchvision(paths: tuple[Path, ...], wanted: ImageSet) -> SplitArrays:
+    """Read one split; whether it holds as many labels as images is for `check_split` to say.
 
     Raises:
         DataError: a file is damaged or is not what its name says.
@@ -48,21 +58,19 @@ def _read_idx(path: Path, *, axes: int) -> UInt8[np.ndarray, "*shape"]:
     return values.reshape(shape)
 
 
-def _read_cifar(paths: tuple[Path, ...]) -> _Split:
+def _read_cifar(paths: tuple[Path, ...]) -> SplitArrays:
     images: list[UInt8[np.ndarray, "n h w c"]] = []
-    labels: list[int] = []
+    labels: list[Int64[np.ndarray, " n"]] = []
     for path in paths:
-        batch = _load_pickle(path)
-        rows = np.asarray(batch.get("data", ()))
-        named = batch.get("labels", ())
-        if rows.dtype != np.uint8 or rows.shape != (len(named), 3 * 32 * 32):
+        rows, named = _load_batch(path)
+        if rows.dtype != np.uint8 or named.dtype != np.int64 or rows.shape != (named.size, 3072):
             raise DataError(
                 f"{path} is not a CIFAR-10 batch: wanted data of uint8 (n, 3072) and n labels, got "
-                f"{rows.dtype} {rows.shape} and {len(named)} labels"
+                f"data of {rows.dtype} {rows.shape} and labels of {named.dtype} {named.shape}"
             )
         images.append(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-        labels.extend(named)
-    return np.ascontiguousarray(np.concatenate(images)), np.asarray(labels, np.int64)
+        labels.append(named)
+    return np.ascontiguousarray(np.concatenate(images)), np.concatenate(labels)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -76,12 +84,17 @@ class _ArraysOnly(pickle.Unpickler):
             return np.empty(0).__reduce__()[0]
         allowed = {
             ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy", "dtype"): _dtype,
             ("_codecs", "encode"): _encode_latin1,
         }
         if (module_name, global_name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
         return allowed[module_name, global_name]
+
+
+def _dtype(code: str, align: int, copy: int) -> np.dtype[Any]:
+    """Python 2 wrote the flags as 0 and 1; numpy wants booleans (damaged text is a warning)."""
+    return np.dtype(code, align=bool(align), copy=bool(copy))
 
 
 def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
@@ -91,31 +104,24 @@ def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _load_pickle(path: Path) -> dict[str, Any]:
+def _load_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays that a batch calls data and labels, of whatever type and shape."""
     try:
         with path.open("rb") as file:
             batch = _ArraysOnly(file, encoding="latin1").load()
-    except (OSError, EOFError, ValueError, TypeError, LookupError, pickle.UnpicklingError) as error:
-        raise DataError(
-            f"{path} is not a whole CIFAR-10 batch ({error or type(error).__name__}): fetch it "
-            "again"
-        ) from error
-    if not isinstance(batch, dict):
-        raise DataError(f"{path} is not a CIFAR-10 batch: it holds a {type(batch).__name__}")
-    return batch
+        return np.asarray(batch["data"]), np.asarray(batch["labels"])
+    except _BROKEN_PICKLE as error:
+        raise not_whole(path, "CIFAR-10 batch", error) from error
 
 
-def _read_svhn(path: Path) -> _Split:
+def _read_svhn(path: Path) -> SplitArrays:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path, variable_names=("X", "y"))
-    except (OSError, ValueError, TypeError, EOFError, KeyError, IndexError, zlib.error,
-            struct.error, MatReadError, NotImplementedError) as error:  # fmt: skip
-        raise DataError(
-            f"{path} is not a whole MATLAB 5 file ({error or type(error).__name__}): fetch it again"
-        ) from error
+    except (*_BROKEN_MAT, MatReadError) as error:
+        raise not_whole(path, "MATLAB 5 file", error) from error
     pixels, labels = content.get("X"), content.get("y")
     if pixels is None or labels is None or pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise DataError(f"{path} holds no uint8 array X of four axes and labels y: not SVHN")
