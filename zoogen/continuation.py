@@ -68,8 +68,17 @@ def extension(plans: Sequence[Plan], wanted: Plan) -> Plan | None:
     )
 
 
-# Extensions have these of their own; which platform may go on is asked of `platforms.differences`.
-_OWN_FIELDS = ("number", "previous", "members", "platform", "groups", "shards.first_part")
+# Extensions have these of their own, and equal images may come from other files. Whether another
+# platform may go on is asked of `platforms.differences`.
+_OWN_FIELDS = (
+    "number",
+    "previous",
+    "members",
+    "platform",
+    "groups",
+    "shards.first_part",
+    "data.source",
+)
 
 
 def diff(a: Plan, b: Plan) -> tuple[tuple[str, Any, Any], ...]:

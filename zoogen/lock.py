@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from zoogen.errors import LockError
 from zoogen.store import Store
@@ -36,6 +36,7 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
 
+@runtime_checkable
 class Lock(Protocol):
     """A lock that is held."""
 

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ Bytes: TypeAlias = bytes | memoryview | pa.Buffer
 TEMPORARY_SUFFIX = ".tmp"
 
 
+@runtime_checkable
 class Store(Protocol):
     """What the zoo format needs from the place it is kept in."""
 
