@@ -15,8 +15,9 @@ from zoogen.members import Member
 from zoogen.train import dropout
 from zoogen.train.hyperparameters import Hyperparameters
 from zoogen.train.init import initial_weights
-from zoogen.train.job import ImageJob, Job, Progress, Report, SignalJob, Snapshot, Status
+from zoogen.train.job import ImageJob, Job, Progress, Report, SignalJob, Snapshot
 from zoogen.train.native import library, packing, source
+from zoogen.train.outcome import MEASURES, blame, checkpoint, diverged, fitted
 from zoogen.train.schedule import ImageSchedule, epoch_order, image_schedule
 
 TILE_BYTES = 160_000
@@ -57,12 +58,15 @@ class NativeEngine:
         if isinstance(job, SignalJob):
             fit = _SignalFit(job, loaded)
             for member in members:
-                yield fit(member)
+                with blame([member]):
+                    snapshot = fit(member)
+                yield snapshot
                 report(Progress(member_epochs=job.steps))
         else:
             training = _ImageTraining(job, loaded)
             for member in members:
-                yield from training(member, report)
+                with blame([member]):
+                    yield from training(member, report)
 
 
 class _State:
@@ -132,10 +136,10 @@ class _ImageTraining:
                 loss = self._epoch(state, member, plan, epoch - 1)
                 report(Progress(member_epochs=1))
                 if not (np.isfinite(loss) and state.finite()):
-                    yield _snapshot(member, epoch, "diverged", state, {})
+                    yield diverged(member, epoch, state.flat(), measures=MEASURES)
                     return
             if epoch in job.checkpoints:
-                yield _snapshot(member, epoch, "ok", state, self._measure(state, plan))
+                yield checkpoint(member, epoch, state.flat(), self._measure(state, plan))
 
     def _epoch(self, state: _State, member: Member, plan: ImageSchedule, epoch: int) -> float:
         """One epoch of steps; the mean training loss."""
@@ -217,15 +221,4 @@ class _SignalFit:
             state.pointer, self.inputs.ctypes.data, targets.ctypes.data, self.points, job.steps,
             job.stop_mse, self.groups, self.space.ctypes.data, ctypes.byref(loss),
         )  # fmt: skip
-        if not (np.isfinite(loss.value) and state.finite()):
-            return _snapshot(member, steps, "diverged", state, {})
-        status = "ok" if loss.value <= job.unfitted_mse else "unfitted"
-        return _snapshot(member, steps, status, state, {"mse": loss.value})
-
-
-def _snapshot(
-    member: Member, epoch: int, status: Status, state: _State, metrics: Mapping[str, float]
-) -> Snapshot:
-    return Snapshot(
-        member=member.index, epoch=epoch, status=status, weights=state.flat(), metrics=metrics
-    )
+        return fitted(job, member, steps=steps, weights=state.flat(), mse=loss.value)
