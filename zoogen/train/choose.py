@@ -11,7 +11,7 @@ from typing import Literal
 
 from zoogen.errors import PlanError
 from zoogen.members import Member
-from zoogen.train.engines import ENGINES
+from zoogen.train.engines import load_engine
 from zoogen.train.job import Engine, ImageJob, Job
 
 PROBE = "probe"
@@ -80,7 +80,7 @@ def choose(
     if wanted is not None:
         return _wanted(job, wanted, fitting)
     for rule in fitting:
-        if ENGINES[rule.choice.engine].refusal(job) is None:
+        if load_engine(rule.choice.engine).refusal(job) is None:
             return rule.choice
     raise PlanError(f"no engine can train {job.architecture.family} on {device}")
 
@@ -92,7 +92,7 @@ def _fits(rule: Rule, job: Job, device: str) -> bool:
 
 
 def _wanted(job: Job, name: str, fitting: Sequence[Rule]) -> Choice:
-    reason = ENGINES[name].refusal(job)
+    reason = load_engine(name).refusal(job)
     if reason is not None:
         raise PlanError(f"--engine {name} cannot train this zoo: {reason}; leave the flag out")
     sizes = [r.choice.group_size for r in fitting if r.choice.engine == name]
@@ -106,7 +106,7 @@ def _probe(
     short = shortened(job)
     rates: dict[Choice, float] = {}
     for choice in dict.fromkeys(rule.choice for rule in rules):
-        engine = ENGINES[choice.engine]
+        engine = load_engine(choice.engine)
         if engine.refusal(job) is None:
             rates[choice] = _rate(engine, short, sample(choice.group_size), device)
     if not rates:

@@ -31,6 +31,12 @@ class Engines(Mapping[str, Engine]):
         return len(self.places)
 
 
+def _native() -> Engine:
+    from zoogen.train.native.engine import NativeEngine
+
+    return NativeEngine()
+
+
 ENGINES: Mapping[str, Engine] = Engines(
     {
         "loop": "zoogen.train.loop:LoopEngine",
