@@ -1,34 +1,21 @@
-"""Engines by the names that `--engine` takes; each is loaded when it is asked for.
+"""The engines by name; torch, or a compiler, is looked for only when one is loaded."""
 
-So that reading, planning and training on the CPU with `native` never wait for torch.
-"""
-
-import importlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from zoogen.errors import PlanError
 from zoogen.train.job import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class Engines(Mapping[str, Engine]):
-    """Names → engines, imported at first use."""
+def _loop() -> Engine:
+    from zoogen.train.loop import LoopEngine
 
-    places: Mapping[str, str]
-    """Name → `module:class`."""
+    return LoopEngine()
 
-    def __getitem__(self, name: str) -> Engine:
-        if name not in self.places:
-            raise PlanError(f"no engine {name!r}; there are: {', '.join(self.places)}")
-        module, _, cls = self.places[name].partition(":")
-        return getattr(importlib.import_module(module), cls)()
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.places)
+def _vmap() -> Engine:
+    from zoogen.train.vmapped import VmapEngine
 
-    def __len__(self) -> int:
-        return len(self.places)
+    return VmapEngine()
 
 
 def _native() -> Engine:
@@ -37,10 +24,19 @@ def _native() -> Engine:
     return NativeEngine()
 
 
-ENGINES: Mapping[str, Engine] = Engines(
-    {
-        "loop": "zoogen.train.loop:LoopEngine",
-        "vmap": "zoogen.train.vmapped:VmapEngine",
-        "native": "zoogen.train.native.engine:NativeEngine",
-    }
-)
+ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "loop": _loop,
+    "vmap": _vmap,
+    "native": _native,
+}
+
+
+def load_engine(name: str) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        PlanError: there is no such engine.
+    """
+    if name not in ENGINES:
+        raise PlanError(f"no engine {name!r}; there are: {', '.join(ENGINES)}")
+    return ENGINES[name]()
