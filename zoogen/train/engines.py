@@ -1,4 +1,7 @@
-"""The engines by name; torch, or a compiler, is looked for only when one is loaded."""
+"""Engines by the names that `--engine` takes; each is loaded when it is asked for.
+
+So that reading, planning and training on the CPU with `native` never wait for torch.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -24,11 +27,7 @@ def _native() -> Engine:
     return NativeEngine()
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {
-    "loop": _loop,
-    "vmap": _vmap,
-    "native": _native,
-}
+ENGINES: Mapping[str, Callable[[], Engine]] = {"loop": _loop, "vmap": _vmap, "native": _native}
 
 
 def load_engine(name: str) -> Engine:
