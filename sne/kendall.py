@@ -208,7 +208,9 @@ def _quantile(level: float) -> float:
 
 
 def _tau(target: Float[np.ndarray, " n"], prediction: Float[np.ndarray, " n"]) -> float:
-    return float(kendalltau(target, prediction)[0])
+    # SciPy's result is typed as a plain tuple of objects.
+    result: Any = kendalltau(target, prediction)
+    return float(result.statistic)
 
 
 def _no_value(target: Float[np.ndarray, " n"], prediction: Float[np.ndarray, " n"]) -> str | None:
