@@ -65,7 +65,10 @@ class ClassifierRecipe:
     members: int
     shares: Shares
     member_core_seconds: float
-    """Estimate for one member at train fraction 1 on `cost_images` images, one core."""
+    """Estimate for one member at train fraction 1 on `cost_images` images, one core.
+
+    By engine `native` on a slow core; without a compiler it takes five to ten times as long.
+    """
     cost_images: int = 60_000
     expected: str = ""
     """Accuracies to expect, with their source."""
