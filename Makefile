@@ -19,7 +19,12 @@ $(STAMP): pyproject.toml
 install: $(STAMP)  ## make .venv and install this project into it
 
 demo: $(STAMP)  ## make two small real zoos, check them, print what they are
-	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python -m zoogen.run --dataset digits --arch arch1 --recipe quick --out zoos/demo-digits
+	$(BIN)/python -m zoogen.run --dataset sine --arch siren --recipe quick --out zoos/demo-sine
+	$(BIN)/python -m zoogen.verify zoos/demo-digits
+	$(BIN)/python -m zoogen.verify zoos/demo-sine
+	$(BIN)/python -m zoogen.info zoos/demo-digits
+	$(BIN)/python -m zoogen.info zoos/demo-sine
 
 test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on two cores)
 	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow and not compile"
