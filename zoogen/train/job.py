@@ -7,7 +7,7 @@ one for each member and checkpoint, in any order; `zoogen.shards` sorts them.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -97,6 +97,7 @@ class Progress:
 Report: TypeAlias = Callable[[Progress], None]
 
 
+@runtime_checkable
 class Engine(Protocol):
     """One way to train many members. Implementations agree with `loop` up to rounding."""
 
