@@ -161,6 +161,7 @@ def _s3(place: S3Place) -> Any:
         region=region,
         endpoint_override=endpoint.netloc if endpoint else None,
         scheme=endpoint.scheme if endpoint else "https",
+        allow_delayed_open=True,  # small objects in one request
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
         connect_timeout=10,
         request_timeout=60,

@@ -165,11 +165,9 @@ class LocalStore:
             _write_synced(temporary, data)
             if replace:
                 temporary.replace(path)
-            else:
-                path.hardlink_to(temporary)
+            elif not _link(temporary, path):
+                return False
             _sync_folder(path.parent)
-        except FileExistsError:
-            return False
         except OSError as error:
             raise ShardError(
                 f"cannot write {path}: {error.strerror or error}; make room or choose another --out"
@@ -200,6 +198,15 @@ def _write_synced(path: Path, data: Bytes) -> None:
         while rest:
             rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
+
+
+def _link(source: Path, path: Path) -> bool:
+    """Give a file a second name unless that name is taken."""
+    try:
+        path.hardlink_to(source)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
