@@ -5,6 +5,7 @@ Nothing here imports torch or Ray. `docs/zoo-format.md` describes the same in wo
 
 from zoogen.description import Architecture, Axis, Edge, Factor, Node, Space, TensorSpec
 from zoogen.errors import ShardError, ZooError
+from zoogen.infer import Inferred, infer_architecture, infer_module
 from zoogen.manifest import Manifest
 from zoogen.networks import Networks
 from zoogen.plan import Plan
@@ -17,6 +18,7 @@ __all__ = [
     "Column",
     "Edge",
     "Factor",
+    "Inferred",
     "Manifest",
     "Networks",
     "Node",
@@ -26,5 +28,7 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "infer_architecture",
+    "infer_module",
     "open_zoo",
 ]
