@@ -10,7 +10,7 @@ from jaxtyping import Float
 from zoogen.description import CONFIG_PREFIX
 from zoogen.look.content import Content
 from zoogen.look.explain import Explanation, varying
-from zoogen.look.report import NOT_HYPERPARAMETERS, SMALLEST_MSE, Report
+from zoogen.look.report import NOT_HYPERPARAMETERS, SMALLEST_MSE, Report, chance_of
 from zoogen.look.spread import SPLITS, curve, numbers, words
 
 # Okabe and Ito's palette: told apart with any colour vision.
@@ -32,7 +32,9 @@ class Sight:
 def accuracy_histogram(ax: Any, sight: Sight) -> None:
     """Test accuracy of the last checkpoints, stacked by split."""
     _stacked(ax, sight, numbers(sight.content.final, "test_accuracy"), bins=BINS)
-    _mark_x(ax, sight.report.plan.data["chance_accuracy"], "chance")
+    chance = chance_of(sight.report.plan)
+    if chance is not None:
+        _mark_x(ax, chance, "chance")
     ax.set(title="Test accuracy, last checkpoint", xlabel="test accuracy", ylabel="networks")
 
 
@@ -49,15 +51,17 @@ def accuracy_against_next(ax: Any, sight: Sight) -> None:
 def accuracy_curve(ax: Any, sight: Sight) -> None:
     """Accuracies at each checkpoint."""
     _curves(ax, sight, ("train_accuracy", "test_accuracy"))
-    ax.axhline(sight.report.plan.data["chance_accuracy"], color=DIM, linestyle=":", linewidth=1)
+    _mark_chance(ax, sight)
     ax.set(title="Accuracy (median, 10–90 %)", ylabel="accuracy")
 
 
 def loss_curve(ax: Any, sight: Sight) -> None:
     """Losses at each checkpoint."""
     _curves(ax, sight, ("train_loss", "test_loss"))
-    ax.set(title="Cross-entropy (median, 10–90 %)", ylabel="loss (nat)", yscale="log")
-    _plain_ticks(ax.yaxis)
+    ax.set(title="Cross-entropy (median, 10–90 %)", ylabel="loss (nat)")
+    if sight.report.members:
+        ax.set_yscale("log")
+        _plain_ticks(ax.yaxis)
 
 
 def importance_bars(ax: Any, sight: Sight) -> None:
@@ -168,7 +172,7 @@ def _accuracy_scatter(ax: Any, sight: Sight, place: int) -> None:
         )
     if colour:
         _legend(ax)
-    ax.axhline(sight.report.plan.data["chance_accuracy"], color=DIM, linestyle=":", linewidth=1)
+    _mark_chance(ax, sight)
     logarithmic = sight.report.plan.recipe["draws"].get(name, {}).get("kind") == "log_uniform"
     ax.set(
         title=f"Accuracy by {colour}" if colour else "Accuracy",
@@ -238,6 +242,12 @@ def _mark_x(ax: Any, x: float, name: str, *, side: str = "right") -> None:
         x, 0.98, f" {name} ", color=DIM, fontsize=9, rotation=90, va="top", ha=side,
         transform=place,
     )  # fmt: skip
+
+
+def _mark_chance(ax: Any, sight: Sight) -> None:
+    chance = chance_of(sight.report.plan)
+    if chance is not None:
+        ax.axhline(chance, color=DIM, linestyle=":", linewidth=1)
 
 
 def _legend(ax: Any) -> None:

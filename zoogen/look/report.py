@@ -109,6 +109,12 @@ def make_report(content: Content) -> Report:
     )
 
 
+def chance_of(plan: Plan) -> float | None:
+    """What a constant answer reaches; None for data that have no classes or do not say."""
+    chance = plan.data.get("chance_accuracy")
+    return None if chance is None else float(chance)
+
+
 def target_values(content: Content, judged: str) -> np.ndarray:
     """What hyperparameters are to explain: the accuracy, or the logarithm of the MSE."""
     values = numbers(content.final, judged)
@@ -141,7 +147,8 @@ def _final(content: Content) -> dict[str, dict[str, Spread]]:
 def _thresholds(plan: Plan, column: str) -> tuple[float, ...]:
     if column == "mse":
         return MSE_THRESHOLDS
-    return (float(plan.data["chance_accuracy"]),) if column == "test_accuracy" else ()
+    chance = chance_of(plan)
+    return () if chance is None or column != "test_accuracy" else (chance,)
 
 
 def _by_split(final: Any) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zoogen.look.explain import FOLDS, Explanation
-from zoogen.look.report import Report
+from zoogen.look.report import Report, chance_of
 from zoogen.look.spread import Spread
 from zoogen.recipe import SINE
 from zoogen.summary import ALL, judged_by
@@ -130,10 +130,13 @@ def _data(report: Report) -> str:
     data = report.plan.data
     if data["name"] == SINE:
         return f"{SINE}: a·sin(b·x) at {data['points']:,} points of [-π, π)"
-    shape = f"{data['side']}×{data['side']}×{data['channels']}"
-    images = f"{data['train_size']:,} training and {data['test_size']:,} test images of {shape}"
-    chance = f"chance accuracy {data['chance_accuracy']:.4f}"
-    return f"{data['name']}: {images}; {chance}; licence: {data['licence']}"
+    images = f"{data['train_size']:,} training and {data['test_size']:,} test images"
+    if "side" in data:
+        images += f" of {data['side']}×{data['side']}×{data['channels']}"
+    known = chance_of(report.plan)
+    chance = "unknown" if known is None else f"{known:.4f}"
+    licence = str(data.get("licence", "not stated")).removesuffix(".")
+    return f"{data['name']}: {images}; chance accuracy {chance}; licence: {licence}"
 
 
 def _networks(report: Report) -> str:

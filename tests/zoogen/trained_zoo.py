@@ -1,0 +1,109 @@
+"""Small zoos of networks really trained, by the reference engine; and faults for copies of them."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zoogen.architecture_file import write_architectures
+from zoogen.continuation import write_plan
+from zoogen.grouping import ShardRule
+from zoogen.manifest import MANIFEST_NAME, write_manifest
+from zoogen.material import load_material, make_job
+from zoogen.overrides import override
+from zoogen.plan import Plan
+from zoogen.planning import make_plan
+from zoogen.platforms import current_platform
+from zoogen.recipes import Recipe, recipe_for
+from zoogen.shards import write_shard
+from zoogen.store import Store
+from zoogen.train.loop import LoopEngine
+
+
+def digits_zoo(store: Store, *, members: int = 20, epochs: int = 2) -> Plan:
+    """Classifiers on digits; some diverge, because their learning rate is absurd."""
+    recipe = override(
+        recipe_for("arch1", "digits", "quick"),
+        members=members,
+        epochs=epochs,
+        checkpoints=tuple(range(epochs + 1)),
+        draws={"learning_rate": "0.002,0.01,0.05,1e30", "train_fraction": "0.1,0.2"},
+    )
+    return _make(store, recipe, names=("digits", "arch1"), shard_members=6)
+
+
+def sine_zoo(store: Store, *, members: int = 8, steps: int = 70) -> Plan:
+    """INRs of sine waves: some reach the goal, some have too few steps."""
+    recipe = override(recipe_for("siren", "sine", "quick"), members=members, epochs=steps)
+    return _make(store, recipe, names=("sine", "siren"), shard_members=3)
+
+
+def _make(store: Store, recipe: Recipe, *, names: tuple[str, str], shard_members: int) -> Plan:
+    dataset, arch = names
+    material = load_material(recipe, dataset=dataset, arch=arch, data_dir=None, download=False)
+    plan = make_plan(
+        recipe,
+        data=material.identity,
+        architecture=material.architecture,
+        seed=5,
+        platform=current_platform(engine="loop", threads=1, device="cpu"),
+        group_size=2,
+    )
+    plan = replace(plan, shard_rule=ShardRule(members=shard_members))
+    job, engine = make_job(recipe, material), LoopEngine()
+    write_plan(store, plan)
+    write_architectures(store, [material.architecture])
+    entries = []
+    for spec in plan.shards():
+        trained = engine.train(
+            job, list(plan.draw(spec.members)), device="cpu", report=lambda _: None
+        )
+        entries.append(write_shard(store, plan=plan, spec=spec, snapshots=trained))
+    write_manifest(store, plans=[plan], entries=entries)
+    return plan
+
+
+def read_shard(store: Store, name: str) -> Any:
+    return pq.read_table(pa.BufferReader(store.read(name)))
+
+
+def change_shard(store: Store, name: str, change: Callable[[Any], Any]) -> None:
+    """Replace a shard by a changed table with good checksums, and cover it up in the manifest."""
+    table = change(read_shard(store, name))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="none", write_page_checksum=True)
+    data = sink.getvalue().to_pybytes()
+    store.put(name, data)
+    last = dict(
+        zip(table.column("member").to_pylist(), table.column("status").to_pylist(), strict=True)
+    )
+    line = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "rows": table.num_rows,
+        "networks": len(last),
+        "status": dict(Counter(last.values())),
+    }
+    change_manifest(store, lambda m: [e.update(line) for e in m["shards"] if e["name"] == name])
+
+
+def change_manifest(store: Store, change: Callable[[Any], Any]) -> None:
+    """Edit the manifest in place and write it as zoogen does."""
+    manifest = json.loads(store.read(MANIFEST_NAME))
+    change(manifest)
+    text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    store.put(MANIFEST_NAME, text.encode())
+
+
+def set_cell(table: Any, column: str, row: int, value: Any) -> Any:
+    """The table with another value in one cell, schema kept."""
+    place = table.schema.get_field_index(column)
+    field = table.schema.field(place)
+    values = table.column(column).to_pylist()
+    values[row] = value
+    return table.set_column(place, field, pa.array(values, type=field.type))
