@@ -10,19 +10,26 @@ import logging
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from zoogen import ray_reaper
 from zoogen.cache import cache_root
 from zoogen.errors import ZooError
 
+log = logging.getLogger(__name__)
 OBJECT_STORE_BYTES = 200_000_000
 """Receipts are a few hundred bytes; Ray's default would take 30 % of the memory."""
+SHUTDOWN_PATIENCE_S = 2.0
 TEMP_PREFIX = "zoogen-ray-"
 LONGEST_TEMP_PARENT = 30
 """Characters: Ray appends about 65 for its sockets, whose paths must stay below 107 bytes."""
@@ -73,11 +80,12 @@ def ray_session(
         cleanup.enter_context(_quiet_core())
         if address is None:
             folder = cleanup.enter_context(_session_folder())
-            cleanup.callback(_shut_down)
+            cleanup.push(partial(_shut_down, folder))
             _start(cpus=cpus, gpus=gpus, folder=folder)
         else:
-            cleanup.callback(_shut_down)
+            cleanup.push(partial(_shut_down, None))
             _join(address)
+        cleanup.enter_context(_quiet_raylet())
         yield _resources()
 
 
@@ -147,6 +155,28 @@ def quieten(*loggers: str) -> None:
 
 
 @contextmanager
+def _quiet_raylet() -> Iterator[None]:
+    """Send what raylets tell the driver to the log at level debug: Ray prints it to stdout.
+
+    That stream is for results. The function is private to Ray 2.60 and has no switch; without it
+    nothing changes here but that the lines appear again.
+    """
+    import ray._private.worker as driver
+
+    def note(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        del ignore_prefix
+        log.debug("Ray: %s", " ".join(data["lines"]))
+
+    before = getattr(driver, "print_to_stdstream", None)
+    driver.print_to_stdstream = note
+    try:
+        yield
+    finally:
+        if before is not None:
+            driver.print_to_stdstream = before
+
+
+@contextmanager
 def _quiet_core() -> Iterator[None]:
     """Keep what Ray's C++ core writes to descriptor 2 off the user's terminal.
 
@@ -171,10 +201,23 @@ def _quiet_core() -> Iterator[None]:
         sys.stderr = before
 
 
-def _shut_down() -> None:
+def _shut_down(folder: Path | None, error: type[BaseException] | None, *rest: object) -> None:
+    """End Ray; at once if the user wants to stop.
+
+    A signal to the whole process group has hit Ray's servers as well, and `ray.shutdown` then
+    waits for answers that do not come.
+    """
+    del rest
     import ray
 
-    ray.shutdown()
+    if error is None or not issubclass(error, KeyboardInterrupt):
+        ray.shutdown()
+        return
+    if folder is not None:
+        ray_reaper.end_users(str(folder))
+    polite = threading.Thread(target=ray.shutdown, name="ray-shutdown", daemon=True)
+    polite.start()
+    polite.join(timeout=SHUTDOWN_PATIENCE_S)
 
 
 def _resources() -> Resources:
@@ -197,7 +240,8 @@ def live_nodes() -> int:
 def _session_folder() -> Iterator[Path]:
     """A short temporary folder for Ray's session, removed at the end.
 
-    A killed driver leaves its folder; the lock inside tells the next run that nobody owns it.
+    Should the folder be left all the same (a power cut), the lock inside tells the next run that
+    nobody owns it.
     """
     parent = Path(tempfile.gettempdir())
     if len(str(parent)) > LONGEST_TEMP_PARENT:
@@ -206,10 +250,30 @@ def _session_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=TEMP_PREFIX, dir=parent))
     with (folder / "owner").open("w") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
-        try:
-            yield folder
-        finally:
-            _remove(folder)
+        with _reaper(folder):
+            try:
+                yield folder
+            finally:
+                _remove(folder)
+
+
+@contextmanager
+def _reaper(folder: Path) -> Iterator[None]:
+    """A process that ends Ray and removes its folder should this process be killed."""
+    reaper = subprocess.Popen(
+        [sys.executable, "-I", "-S", ray_reaper.__file__, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,  # Ctrl-C in a terminal is meant for the driver
+    )
+    try:
+        yield
+    finally:
+        assert reaper.stdin is not None  # it was asked for above
+        reaper.stdin.close()
+        reaper.wait(timeout=ray_reaper.PATIENCE_S + 5)
 
 
 def _sweep(parent: Path) -> None:

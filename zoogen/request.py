@@ -13,6 +13,8 @@ from zoogen.options import Options
 from zoogen.overrides import override
 from zoogen.recipes import QUICK, SINE, Recipe, recipe_for
 
+PROBE = "probe"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Request:
@@ -29,7 +31,9 @@ class Request:
     data_dir: Path | None
     download: bool
     engine: str | None
-    """None: by rule."""
+    """The one that was named; None: as an existing plan says, else by rule."""
+    probe: bool
+    """A new zoo's engine is chosen by measuring."""
     threads: int
     local: bool
     address: str | None
@@ -68,7 +72,8 @@ def make_request(options: Options) -> Request:
         out=storage.out or f"zoos/{zoo.dataset}-{zoo.arch}-{label}-seed{zoo.seed}",
         data_dir=storage.data_dir,
         download=storage.download,
-        engine=work.engine,
+        engine=None if work.engine == PROBE else work.engine,
+        probe=work.engine == PROBE,
         threads=work.threads,
         local=work.local,
         address=work.address,

@@ -1,0 +1,110 @@
+"""What a run says before it starts and after it has ended, in lines for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoogen.driver import Outcome
+from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.progress import duration_text
+from zoogen.summary import judged_by
+
+LONG_S = 3600.0
+"""A run that is estimated longer than this says how to get a shorter one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What some plans will cost, by their recipe's estimate."""
+
+    members: int
+    shards: int
+    rows: int
+    bytes: int
+    core_seconds: float
+    wall_seconds: float
+
+
+def forecast(plans: Sequence[Plan], *, workers: int) -> Forecast:
+    """Add up members, shards, bytes and time; a run is never shorter than its longest shard."""
+    shards = rows = size = 0
+    seconds = longest = 0.0
+    for plan in plans:
+        for spec in plan.shards():
+            shards += 1
+            costs = [member_cost(plan, train_fraction(m)) for m in plan.draw(spec.members)]
+            rows += len(costs) * len(plan.checkpoints)
+            size += sum(c.bytes for c in costs)
+            own = sum(c.core_seconds for c in costs)
+            seconds, longest = seconds + own, max(longest, own)
+    return Forecast(
+        members=sum(p.stop - p.first for p in plans),
+        shards=shards,
+        rows=rows,
+        bytes=size,
+        core_seconds=seconds,
+        wall_seconds=max(seconds / workers, longest),
+    )
+
+
+def plan_lines(plans: Sequence[Plan], *, workers: int, hint: str | None) -> Iterator[str]:
+    """The plan for people: what will be made, where it will belong, what it will take."""
+    plan, cost = plans[-1], forecast(plans, workers=workers)
+    unit = "epochs" if plan.kind == "images" else "steps"
+    yield (
+        f"{plan.dataset} × {plan.family} by recipe {plan.recipe['name']}, seed {plan.seed}: "
+        f"{cost.members:,} members, {plan.epochs:,} {unit}, "
+        f"kept after {' '.join(str(c) for c in plan.checkpoints)}"
+    )
+    yield split_line(plan)
+    yield (
+        f"{cost.shards} shards, {cost.rows:,} rows, {size_text(cost.bytes)}; "
+        f"platform: {plan.platform.engine} on {plan.platform.device}"
+    )
+    line = (
+        f"estimated {cost.core_seconds / 3600:.1f} core-hours, "
+        f"{duration_text(cost.wall_seconds)} with {workers} "
+        f"{'worker' if workers == 1 else 'workers'}"
+    )
+    yield f"{line}; {hint}" if hint and cost.wall_seconds > LONG_S else line
+
+
+def split_line(plan: Plan) -> str:
+    """The shares, and a warning where there is nothing to train an encoder on."""
+    train, val, test = plan.shares
+    line = f"splits: {train * 10} % train, {val * 10} % val, {test * 10} % test, by network"
+    return line if train else f"{line} (a zoo for tests: nothing to train an encoder on)"
+
+
+def outcome_lines(where: str, outcome: Outcome, *, seconds: float) -> Iterator[str]:
+    """A complete zoo for people."""
+    manifest = outcome.manifest
+    summary: Mapping[str, Any] = manifest.summary
+    size = sum(entry.bytes for entry in manifest.shards)
+    yield (
+        f"{where}: complete, {summary['networks']:,} networks in {summary['rows']:,} rows, "
+        f"{len(manifest.shards)} shards, {size_text(size)}"
+    )
+    yield "status: " + ", ".join(f"{n:,} {name}" for name, n in summary["status"]["all"].items())
+    quantiles = summary["final"]["quantiles"].get("all", {})
+    if quantiles:
+        yield f"{judged_by(manifest.plans[0])} of last checkpoints: " + ", ".join(
+            f"{name} {quantiles[q]:.3g}" for q, name in _SHOWN.items()
+        )
+    if outcome.shards_made:
+        cpu = duration_text(outcome.cpu_seconds)
+        yield f"time: {duration_text(seconds)}, workers used {cpu} of CPU"
+    else:
+        yield "nothing had to be made"
+
+
+_SHOWN = {"0": "lowest", "0.1": "10 %", "0.5": "median", "0.9": "90 %", "1": "highest"}
+
+
+def size_text(size: float) -> str:
+    """Bytes in the unit that keeps the number readable."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
