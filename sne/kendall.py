@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import kendalltau, norm
 
-from sne.resampling import Counts, Estimate, Resampling, bootstrap
+from sne.resampling import Counts, Estimate, Networks, Resampling, bootstrap, count_networks
 
 BOOTSTRAP_LIMIT = 2_000
 """Networks: the matrix of pair signs then takes 16 MB, and 1,000 resamples 8 GFLOP."""
@@ -47,23 +47,32 @@ def kendall(
     prediction: Float[np.ndarray, " n"],
     *,
     resampling: Resampling | None = None,
+    networks: Networks | None = None,
 ) -> Ranking:
     """τ-b with its interval; without a value where one of the two is constant.
 
+    Args:
+        target: of each row.
+        prediction: of each row.
+        resampling: of the interval.
+        networks: of each row, where rows are several checkpoints of a network.
+
     Source: Kendall 1945; SciPy's `kendalltau`, the variant that published zoo results use.
     """
-    how = resampling or Resampling()
+    how, n = resampling or Resampling(), target.size
     tied = tied_share(target)
     ceiling = None if tied is None else float(np.sqrt(1 - tied))
     missing = _no_value(target, prediction)
     if missing is not None:
-        tau = Estimate(value=None, level=how.level, n=target.size, reason=missing)
-    elif target.size <= BOOTSTRAP_LIMIT:
+        units = n if networks is None else count_networks(networks)
+        tau = Estimate(value=None, level=how.level, n=units, reason=missing)
+    elif n <= BOOTSTRAP_LIMIT:
         resampled = Resampled(target, prediction)
         value = _tau(target, prediction)
-        tau = bootstrap(value, resampled, n=target.size, resampling=how)
+        tau = bootstrap(value, resampled, n=n, resampling=how, networks=networks)
     else:
-        tau = _normal(target, prediction, level=how.level)
+        spread = influence(target, prediction)
+        tau = _normal(_tau(target, prediction), spread, networks, level=how.level)
     return Ranking(tau=tau, tied=tied, ceiling=ceiling)
 
 
@@ -73,6 +82,7 @@ def kendall_difference(
     second: Float[np.ndarray, " n"],
     *,
     resampling: Resampling | None = None,
+    networks: Networks | None = None,
 ) -> Estimate:
     """τ-b of the first prediction less that of the second, on the same networks.
 
@@ -86,17 +96,20 @@ def kendall_difference(
     value = _tau(target, first) - _tau(target, second)
     if n <= BOOTSTRAP_LIMIT:
         one, other = Resampled(target, first), Resampled(target, second)
-        estimate = bootstrap(value, lambda c: one(c) - other(c), n=n, resampling=how)
+        estimate = bootstrap(
+            value, lambda c: one(c) - other(c), n=n, resampling=how, networks=networks
+        )
         return replace(estimate, method=f"paired {estimate.method}" if estimate.method else "")
     spread = influence(target, first) - influence(target, second)
-    half = _quantile(how.level) * float(spread.std() / np.sqrt(n))
+    error, units = _standard_error(spread, networks)
+    half = _quantile(how.level) * error
     return Estimate(
         value=value,
         low=value - half,
         high=value + half,
         level=how.level,
         method=f"paired {INFLUENCE}",
-        n=n,
+        n=units,
     )
 
 
@@ -192,15 +205,25 @@ def _untied(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def _normal(
-    target: Float[np.ndarray, " n"], prediction: Float[np.ndarray, " n"], *, level: float
+    value: float, spread: Float[np.ndarray, " n"], networks: Networks | None, *, level: float
 ) -> Estimate:
-    value, n = _tau(target, prediction), target.size
-    error = float(influence(target, prediction).std() / np.sqrt(n))
+    error, units = _standard_error(spread, networks)
     room = max(1 - value * value, np.finfo(float).tiny)
     half = _quantile(level) * error / room
     middle = np.arctanh(np.clip(value, -1 + 1e-15, 1 - 1e-15))
     low, high = np.tanh((middle - half, middle + half)).tolist()
-    return Estimate(value=value, low=low, high=high, level=level, method=INFLUENCE, n=n)
+    return Estimate(value=value, low=low, high=high, level=level, method=INFLUENCE, n=units)
+
+
+def _standard_error(
+    spread: Float[np.ndarray, " n"], networks: Networks | None
+) -> tuple[float, int]:
+    """From the influence of each row, and how many networks there are."""
+    if networks is None:
+        return float(spread.std() / np.sqrt(spread.size)), spread.size
+    # Rows of one network move together: their influences add up.
+    sums = np.bincount(networks, weights=spread)
+    return float(sums.std() * np.sqrt(sums.size) / spread.size), sums.size
 
 
 def _quantile(level: float) -> float:

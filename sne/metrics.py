@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sne.kendall import Ranking, kendall
-from sne.resampling import Counts, Estimate, Resampling, bootstrap
+from sne.resampling import Counts, Estimate, Networks, Resampling, bootstrap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,26 +36,33 @@ def measure(
     *,
     chance: float | None = None,
     resampling: Resampling | None = None,
+    networks: Networks | None = None,
 ) -> Measured:
     """Judge predicted numbers.
 
     Args:
-        target: of each network.
+        target: of each row.
         prediction: in the target's unit.
         chance: what a network that learnt nothing scores, the share of the commonest class; τ is
             then also given among the networks above it. None: the target has no such level.
         resampling: of the intervals.
+        networks: of each row, where rows are several checkpoints of a network.
     """
     how = resampling or Resampling()
-    rankings = {"tau": kendall(target, prediction, resampling=how)}
+    rankings = {"tau": kendall(target, prediction, resampling=how, networks=networks)}
     if chance is not None:
         above = target > chance
-        rankings["tau_above_chance"] = kendall(target[above], prediction[above], resampling=how)
+        rankings["tau_above_chance"] = kendall(
+            target[above],
+            prediction[above],
+            resampling=how,
+            networks=None if networks is None else _renumbered(networks[above]),
+        )
     residual = prediction - target
     errors = {
-        "mse": mean(residual**2, resampling=how),
-        "mae": mean(np.abs(residual), resampling=how),
-        "r2": explained(target, residual**2, resampling=how),
+        "mse": mean(residual**2, resampling=how, networks=networks),
+        "mae": mean(np.abs(residual), resampling=how, networks=networks),
+        "r2": explained(target, residual**2, resampling=how, networks=networks),
     }
     return Measured(rankings=rankings, errors=errors)
 
@@ -65,6 +72,7 @@ def measure_classes(
     log_probability: Float[np.ndarray, "n classes"],
     *,
     resampling: Resampling | None = None,
+    networks: Networks | None = None,
 ) -> Measured:
     """Judge predicted categories; a class that training never saw counts as missed.
 
@@ -77,24 +85,34 @@ def measure_classes(
     right = (log_probability.argmax(axis=1) == target).astype(float)
     loss = -np.take_along_axis(log_probability, np.maximum(target, 0)[:, None], axis=1)[:, 0]
     errors = {
-        "accuracy": mean(right, resampling=how),
-        "cross_entropy": mean(loss[known].astype(float), resampling=how),
+        "accuracy": mean(right, resampling=how, networks=networks),
+        "cross_entropy": mean(
+            loss[known].astype(float),
+            resampling=how,
+            networks=None if networks is None else _renumbered(networks[known]),
+        ),
     }
     return Measured(rankings={}, errors=errors)
 
 
-def mean(values: Float[np.ndarray, " n"], *, resampling: Resampling | None = None) -> Estimate:
-    """The mean over networks."""
+def mean(
+    values: Float[np.ndarray, " n"],
+    *,
+    resampling: Resampling | None = None,
+    networks: Networks | None = None,
+) -> Estimate:
+    """The mean over rows, with an interval over networks."""
     how = resampling or Resampling()
     if not np.isfinite(values).all():
         reason = f"{int(np.count_nonzero(~np.isfinite(values)))} networks have no finite value"
         return Estimate(value=None, level=how.level, n=values.size, reason=reason)
 
     def drawn(counts: Counts) -> Float[np.ndarray, " resamples"]:
-        return counts.astype(np.float64) @ values / max(values.size, 1)
+        weights = counts.astype(np.float64)
+        return weights @ values / weights.sum(axis=1)
 
     value = float(values.mean()) if values.size else None
-    return bootstrap(value, drawn, n=values.size, resampling=how)
+    return bootstrap(value, drawn, n=values.size, resampling=how, networks=networks)
 
 
 def explained(
@@ -102,6 +120,7 @@ def explained(
     squared_error: Float[np.ndarray, " n"],
     *,
     resampling: Resampling | None = None,
+    networks: Networks | None = None,
 ) -> Estimate:
     """R²: 1 − mean squared error / variance of the target among the same networks.
 
@@ -114,7 +133,8 @@ def explained(
     centred = target - target.mean()
 
     def drawn(counts: Counts) -> Float[np.ndarray, " resamples"]:
-        weights = counts.astype(np.float64) / n
+        weights = counts.astype(np.float64)
+        weights /= weights.sum(axis=1, keepdims=True)
         variance = weights @ centred**2 - (weights @ centred) ** 2
         error = weights @ squared_error
         # An equal target in all drawn networks leaves a variance of rounding errors.
@@ -123,7 +143,8 @@ def explained(
         return 1 - ratio
 
     value = float(1 - squared_error.mean() / target.var())
-    return bootstrap(value if np.isfinite(value) else None, drawn, n=n, resampling=how)
+    finite = value if np.isfinite(value) else None
+    return bootstrap(finite, drawn, n=n, resampling=how, networks=networks)
 
 
 def error_difference(
@@ -131,6 +152,7 @@ def error_difference(
     second: Float[np.ndarray, " n"],
     *,
     resampling: Resampling | None = None,
+    networks: Networks | None = None,
 ) -> Estimate:
     """Mean error of the first model less that of the second, paired by network.
 
@@ -138,6 +160,12 @@ def error_difference(
         first: any error of each network, for instance its squared residual.
         second: the same error of the other model, in the same order of networks.
         resampling: of the interval.
+        networks: of each row, where rows are several checkpoints of a network.
     """
-    estimate = mean(first - second, resampling=resampling)
+    estimate = mean(first - second, resampling=resampling, networks=networks)
     return replace(estimate, method=f"paired {estimate.method}" if estimate.method else "")
+
+
+def _renumbered(networks: Networks) -> Networks:
+    """From 0 without gaps."""
+    return np.unique(networks, return_inverse=True)[1].astype(np.int64)

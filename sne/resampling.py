@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 COUNTS_AT_ONCE = 8_000_000
 """Counts in memory at a time (32 MB)."""
@@ -18,6 +18,8 @@ SMALLEST = 3
 PERCENTILE = "percentile bootstrap over networks"
 
 Counts: TypeAlias = Float[np.ndarray, "resamples n"]
+Networks: TypeAlias = Int[np.ndarray, " n"]
+"""For each row the number of its network, from 0: several checkpoints of one are drawn together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,25 +67,36 @@ def resampled_counts(n: int, resampling: Resampling) -> Iterator[Counts]:
         yield counts.reshape(rows, n).astype(np.float32)
 
 
+def count_networks(networks: Networks) -> int:
+    """Different networks among the rows."""
+    return int(networks.max()) + 1 if networks.size else 0
+
+
 def bootstrap(
     value: float | None,
     statistic: Callable[[Counts], Float[np.ndarray, " resamples"]],
     *,
     n: int,
     resampling: Resampling,
+    networks: Networks | None = None,
 ) -> Estimate:
     """A percentile interval for a statistic of the networks.
 
     Args:
         value: the statistic of the networks themselves.
         statistic: of each row of counts; NaN where a resample has none (all networks equal).
-        n: networks.
+        n: rows.
         resampling: seed, number and level.
+        networks: of each row; None: each row is a network of its own.
     """
+    if networks is not None:
+        n = count_networks(networks)
     if value is None or n < SMALLEST:
         reason = None if value is not None else "the statistic is not defined on these networks"
         return Estimate(value=value, level=resampling.level, n=n, reason=reason)
-    drawn = np.concatenate([statistic(counts) for counts in resampled_counts(n, resampling)])
+    counts = resampled_counts(n, resampling)
+    rows = counts if networks is None else (c[:, networks] for c in counts)
+    drawn = np.concatenate([statistic(c) for c in rows])
     drawn = drawn[np.isfinite(drawn)]
     # Where most resamples have no such statistic, the rest say little about it.
     if 2 * drawn.size < resampling.resamples:

@@ -216,3 +216,27 @@ def test_categories(rng):
     assert found["accuracy"].value == pytest.approx(0.5)
     assert found["cross_entropy"].value == pytest.approx(-np.log([0.7, 0.8, 0.3]).mean())
     assert found["cross_entropy"].n == 3
+
+
+@pytest.mark.parametrize("n", [400, 1500])
+def test_checkpoints_of_one_network_are_drawn_together(rng, n):
+    target, prediction = tied_pair(rng, n)
+    alone = measure(target, prediction, chance=0.0)
+    # Each network twice: nothing is learnt from the copy, so the interval stays.
+    twice = np.repeat(target, 2), np.repeat(prediction, 2)
+    networks = np.repeat(np.arange(n), 2)
+    together = measure(*twice, chance=0.0, networks=networks)
+    apart = measure(*twice, chance=0.0)
+    for name in ("tau", "tau_above_chance"):
+        one, two = alone.rankings[name].tau, together.rankings[name].tau
+        assert one.n == two.n
+        width = figures(one)[2] - figures(one)[1]
+        assert figures(two)[2] - figures(two)[1] == pytest.approx(width, rel=0.12)
+    low = figures(apart.rankings["tau"].tau)[1:]
+    assert low[1] - low[0] < 0.85 * (
+        figures(alone.rankings["tau"].tau)[2] - figures(alone.rankings["tau"].tau)[1]
+    )
+    for name in ("mse", "mae", "r2"):
+        assert figures(together.errors[name]) == pytest.approx(
+            figures(alone.errors[name]), rel=1e-6
+        )
