@@ -1,7 +1,8 @@
 """arch1 and arch2 on one CPU thread, images a second, against scripts as people write them.
 
 Training alone is timed, through `Engine.train` on jobs without checkpoints: the data order, the
-gathering of batches, dropout and the steps, no evaluation. The scripts are timed likewise.
+gathering of batches, dropout and the steps, no evaluation. The scripts are timed likewise, in the
+same process, whose allocator is left as it is (a worker's is tuned: `zoogen.machine`).
 """
 
 import functools

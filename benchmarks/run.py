@@ -6,6 +6,7 @@ asked for, leaves it in `benchmarks/results/` with one JSON line for each row.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ THEMES = (
 RESULTS = Path(__file__).parent / "results"
 LIMIT_S, LONG_LIMIT_S = 900, 14_400
 """For one theme."""
+PATIENCE_S = 40
+"""For a theme that was asked to end."""
 
 
 def main() -> int:
@@ -57,15 +60,24 @@ def measure(theme: str, options: Options) -> Iterator[dict[str, Any]]:
         text, _ = process.communicate(timeout=limit)
         end = f"exit code {process.returncode}" if process.returncode else None
     except subprocess.TimeoutExpired:
-        process.terminate()
-        text, _ = process.communicate()
-        end = f"not done after {limit} s"
-    finally:
-        process.kill()
+        text, end = _stopped(process), f"not done after {limit} s"
+    except BaseException:
+        _stopped(process)
+        raise
     yield from (json.loads(line) for line in text.splitlines())
     if end is not None:
         row = Row(name=theme, what="the rest of this theme", fault="failed", note=end)
         yield {**row.to_json(), **provenance()}
+
+
+def _stopped(process: subprocess.Popen[str]) -> str:
+    """Let a theme end in order, so that the commands it started end too; what it has printed."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.communicate(timeout=PATIENCE_S)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()[0]
 
 
 def record(lines: list[dict[str, Any]], *, minutes: float, long: bool) -> str:
