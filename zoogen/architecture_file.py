@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zoogen.description import Architecture
-from zoogen.errors import ShardError
+from zoogen.errors import PlanError, ShardError
 from zoogen.store import Store
 
 ARCHITECTURES_NAME = "architectures.parquet"
@@ -57,7 +57,10 @@ def read_architectures(store: Store) -> Mapping[str, Architecture]:
         raise ShardError(f"{where} is missing: the run that made the zoo writes it") from error
     except (OSError, pa.ArrowException) as error:
         raise ShardError(f"{where} is damaged: {error}") from error
-    found = {r["arch"]: Architecture.from_json(json.loads(r["description"])) for r in rows}
+    try:
+        found = {r["arch"]: Architecture.from_json(json.loads(r["description"])) for r in rows}
+    except (PlanError, KeyError, TypeError, ValueError) as error:
+        raise ShardError(f"{where} holds a description that cannot be: {error}") from error
     for arch, description in found.items():
         if description.content_id != arch:
             raise ShardError(f"{where}: {arch} describes {description.content_id}")

@@ -27,7 +27,7 @@ class PlainRows:
 
     starts: Sequence[int]
     """First byte of each page's values, counted over all values of the row group."""
-    pages: Sequence[UInt8[np.ndarray, " bytes"]]
+    pages: Sequence[UInt8[np.ndarray, " _"]]
 
     def copy(self, runs: Sequence[Run], out: Float[np.ndarray, "n p"]) -> None:
         """Copy runs of rows one after the other into `out`, which they must fill."""
@@ -37,7 +37,7 @@ class PlainRows:
                 target[at : at + part.size] = part
                 at += part.size
 
-    def _parts(self, first: int, stop: int) -> Iterator[UInt8[np.ndarray, " bytes"]]:
+    def _parts(self, first: int, stop: int) -> Iterator[UInt8[np.ndarray, " _"]]:
         for start, page in zip(self.starts, self.pages, strict=True):
             low, high = max(first - start, 0), min(stop - start, page.size)
             if low < high:
@@ -73,7 +73,7 @@ def plain_rows(file: Any, chunk: Any, *, values: int) -> PlainRows | None:
 def _pages(data: memoryview) -> PlainRows:
     whole = np.frombuffer(data, dtype=np.uint8)
     starts: list[int] = []
-    pages: list[UInt8[np.ndarray, " bytes"]] = []
+    pages: list[UInt8[np.ndarray, " _"]] = []
     at = seen = 0
     while at < len(data):
         header, at = _struct(data, at)
