@@ -50,21 +50,21 @@ def forecast(plans: Sequence[Plan], *, workers: int) -> Forecast:
 def plan_lines(plans: Sequence[Plan], *, workers: int, hint: str | None) -> Iterator[str]:
     """The plan for people: what will be made, where it will belong, what it will take."""
     plan, cost = plans[-1], forecast(plans, workers=workers)
-    unit = "epochs" if plan.kind == "images" else "steps"
+    unit = "epoch" if plan.kind == "images" else "step"
     yield (
         f"{plan.dataset} × {plan.family} by recipe {plan.recipe['name']}, seed {plan.seed}: "
-        f"{cost.members:,} members, {plan.epochs:,} {unit}, "
+        f"{counted(cost.members, 'member')}, {counted(plan.epochs, unit)}, "
         f"kept after {' '.join(str(c) for c in plan.checkpoints)}"
     )
     yield split_line(plan)
     yield (
-        f"{cost.shards} shards, {cost.rows:,} rows, {size_text(cost.bytes)}; "
+        f"{counted(cost.shards, 'shard')}, {counted(cost.rows, 'row')}, "
+        f"{size_text(cost.bytes)}; "
         f"platform: {plan.platform.engine} on {plan.platform.device}"
     )
     line = (
-        f"estimated {cost.core_seconds / 3600:.1f} core-hours, "
-        f"{duration_text(cost.wall_seconds)} with {workers} "
-        f"{'worker' if workers == 1 else 'workers'}"
+        f"estimated {core_time_text(cost.core_seconds)}, "
+        f"{duration_text(cost.wall_seconds)} with {counted(workers, 'worker')}"
     )
     yield f"{line}; {hint}" if hint and cost.wall_seconds > LONG_S else line
 
@@ -82,8 +82,9 @@ def outcome_lines(where: str, outcome: Outcome, *, seconds: float) -> Iterator[s
     summary: Mapping[str, Any] = manifest.summary
     size = sum(entry.bytes for entry in manifest.shards)
     yield (
-        f"{where}: complete, {summary['networks']:,} networks in {summary['rows']:,} rows, "
-        f"{len(manifest.shards)} shards, {size_text(size)}"
+        f"{where}: complete, {counted(summary['networks'], 'network')} in "
+        f"{counted(summary['rows'], 'row')}, {counted(len(manifest.shards), 'shard')}, "
+        f"{size_text(size)}"
     )
     yield "status: " + ", ".join(f"{n:,} {name}" for name, n in summary["status"]["all"].items())
     quantiles = summary["final"]["quantiles"].get("all", {})
@@ -99,6 +100,16 @@ def outcome_lines(where: str, outcome: Outcome, *, seconds: float) -> Iterator[s
 
 
 _SHOWN = {"0": "lowest", "0.1": "10 %", "0.5": "median", "0.9": "90 %", "1": "highest"}
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: 1 shard, 2,000 shards."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def core_time_text(seconds: float) -> str:
+    """Time of one core: in core-hours where that says something."""
+    return f"{seconds / 3600:,.1f} core-hours" if seconds >= 360 else f"{seconds:,.0f} core-seconds"
 
 
 def size_text(size: float) -> str:

@@ -12,6 +12,7 @@ from zoogen.images.catalog import IMAGE_SETS
 from zoogen.options import Options
 from zoogen.overrides import override
 from zoogen.recipes import QUICK, SINE, Recipe, recipe_for
+from zoogen.train.engines import ENGINES
 
 PROBE = "probe"
 
@@ -52,7 +53,7 @@ def make_request(options: Options) -> Request:
         PlanError: an unknown name, or values that no zoo can have; the sentence lists the names.
     """
     zoo = options.zoo
-    _check_names(zoo.dataset, zoo.arch)
+    _check_names(zoo.dataset, zoo.arch, options.execution.engine)
     recipe = recipe_for(zoo.arch, zoo.dataset, zoo.recipe)
     changed = override(
         recipe,
@@ -84,11 +85,13 @@ def make_request(options: Options) -> Request:
     )
 
 
-def _check_names(dataset: str, arch: str) -> None:
+def _check_names(dataset: str, arch: str, engine: str | None) -> None:
     arch_family(arch)
     names = [*IMAGE_SETS, SINE]
     if dataset not in names:
         raise PlanError(f"no data set {dataset!r}; there are: {', '.join(names)}")
+    if engine is not None and engine not in (*ENGINES, PROBE):
+        raise PlanError(f"no engine {engine!r}; there are: {', '.join([*ENGINES, PROBE])}")
 
 
 def _hint(arch: str, dataset: str, published: Recipe) -> str | None:
