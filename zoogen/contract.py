@@ -10,9 +10,11 @@ from zoogen.manifest import Manifest
 from zoogen.networks import Networks
 from zoogen.plan import Plan
 from zoogen.reader import Zoo, open_zoo
+from zoogen.recipes import RECIPES
 from zoogen.schema import Column
 
 __all__ = [
+    "RECIPES",
     "Architecture",
     "Axis",
     "Column",
