@@ -1,0 +1,33 @@
+"""The one door to `zoogen`: descriptions and zoos, under the names that the rest of sne uses."""
+
+from zoogen.contract import (
+    RECIPES,
+    Architecture,
+    Axis,
+    Column,
+    Factor,
+    Inferred,
+    Space,
+    TensorSpec,
+    Zoo,
+    ZooError,
+    infer_architecture,
+    infer_module,
+    open_zoo,
+)
+
+__all__ = [
+    "RECIPES",
+    "Architecture",
+    "Axis",
+    "Column",
+    "Factor",
+    "Inferred",
+    "Space",
+    "TensorSpec",
+    "Zoo",
+    "ZooError",
+    "infer_architecture",
+    "infer_module",
+    "open_zoo",
+]
