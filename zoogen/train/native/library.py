@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from ctypes import POINTER, Structure, c_double, c_int32, c_int64, c_uint32, c_void_p
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoogen.cache import cache_root
+from zoogen.cache import cache_root, exclusive
 from zoogen.description import Architecture
 from zoogen.errors import PlanError
 from zoogen.train.job import Precision
@@ -169,33 +170,37 @@ def _load(source: str, precision: Precision, lanes: int) -> Library:
 
 
 def build(source: str, *, precision: Precision, lanes: int) -> Path:
-    """Compile into the cache folder; the file appears whole or not at all."""
+    """Compile into the cache folder; the file appears whole or not at all.
+
+    Raises:
+        PlanError: there is no compiler, or it failed; what it said is in the message.
+    """
     real = "float" if precision == "float32" else "double"
     defines = (f"-DREAL={real}", f"-DLANES={lanes}")
-    headers = "".join((HERE / n).read_text() for n in sorted(h.name for h in HERE.glob("*.hpp")))
+    headers = "".join(header.read_text() for header in sorted(HERE.glob("*.hpp")))
     key = (source, headers, FLAGS, defines, compiler_version(), machine_flags(), platform.machine())
     digest = hashlib.sha256(repr(key).encode()).hexdigest()[:20]
-    folder = cache_root() / "native"
-    target = folder / f"{digest}.so"
+    target = cache_root() / "native" / f"{digest}.so"
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    log.info("compiling a network for this processor (once, some seconds)")
-    text = folder / f"{digest}.cpp.{os.getpid()}"
-    scratch = folder / f"{digest}.so.{os.getpid()}"
-    text.write_text(source)
-    path = compiler()
-    assert path is not None
-    command = [path, *FLAGS, *defines, f"-I{HERE}", "-x", "c++", str(text), "-o", str(scratch)]
-    try:
+    # Workers start together: one compiles, the others wait for it.
+    with exclusive(target.with_suffix(".lock"), waiting="compiling the training code"):
+        if not target.exists():
+            log.info("compiling the training code for this processor (once, some seconds)")
+            _compile(source, defines, target)
+    return target
+
+
+def _compile(source: str, defines: tuple[str, ...], target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="compiling-") as folder:
+        text, binary = Path(folder) / "net.cpp", Path(folder) / "net.so"
+        text.write_text(source)
+        path = str(compiler())
+        command = [path, *FLAGS, *defines, f"-I{HERE}", str(text), "-o", str(binary)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise PlanError(
-                f"{path} could not compile the network (exit {done.returncode}); use --engine "
-                f"vmap. It said: {done.stderr.strip()[:500]}"
+                f"{path} could not compile the training code (exit {done.returncode}); use "
+                f"--engine vmap. It said: {done.stderr.strip()[:500]}"
             )
-        scratch.replace(target)
-    finally:
-        text.unlink(missing_ok=True)
-        scratch.unlink(missing_ok=True)
-    return target
+        binary.replace(target)
