@@ -188,6 +188,8 @@ class _opened:
             self._file = self._store.open(self._name)
         except FileNotFoundError as error:
             raise ShardError(f"{self._where} is missing; run the command that made it") from error
+        except OSError as error:
+            raise ShardError(f"{self._where} cannot be opened: {error}") from error
         try:
             parquet = pq.ParquetFile(self._file)
         except (OSError, pa.ArrowException) as error:

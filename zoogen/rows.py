@@ -28,6 +28,8 @@ def shard_table(plan: Plan, spec: ShardSpec, snapshots: Iterable[Snapshot]) -> A
         ShardError: a snapshot of another member, or weights of another length or type.
     """
     rows = sorted(snapshots, key=lambda s: (s.member, s.epoch))
+    if not rows:
+        raise ShardError(f"{spec.name} got no snapshots")
     strangers = {s.member for s in rows} - set(spec.members)
     if strangers:
         raise ShardError(f"{spec.name} got snapshots of other members: {sorted(strangers)[:5]}")

@@ -385,6 +385,9 @@ def test_a_shard_that_vanishes_or_breaks_later_is_named(tmp_path: Path) -> None:
     store.delete("shards/part-00001.parquet")
     with pytest.raises(ShardError, match=r"part-00001\.parquet is missing"):
         zoo.table()
+    path.mkdir()
+    with pytest.raises(ShardError, match=r"part-00001\.parquet cannot be opened"):
+        zoo.table()
 
 
 def test_another_format_version_is_named(tmp_path: Path) -> None:

@@ -166,6 +166,10 @@ def _drop_member(rows: list[Snapshot]) -> list[Snapshot]:
     return [s for s in rows if s.member != 2]
 
 
+def _nothing(_: list[Snapshot]) -> list[Snapshot]:
+    return []
+
+
 def _drop_checkpoint(rows: list[Snapshot]) -> list[Snapshot]:
     return [s for s in rows if (s.member, s.epoch) != (2, 1)]
 
@@ -202,6 +206,7 @@ def _goes_on_after_diverging(rows: list[Snapshot]) -> list[Snapshot]:
     ("spoil", "message"),
     [
         (_drop_member, r"wanted 6 members; missing: \[2\]"),
+        (_nothing, "got no snapshots"),
         (_drop_checkpoint, r"member 2 has rows for the epochs \[0, 3\], wanted \[0, 1, 3\]"),
         (_double, "some are double"),
         (_stranger, r"snapshots of other members: \[77\]"),
