@@ -104,14 +104,9 @@ def _tensors(nodes: tuple[Node, ...], rows: Rows) -> tuple[TensorSpec, ...]:
     return tuple(tensors)
 
 
-def residual_description() -> Architecture:
-    image = Space(name="image", size=3, permutable=False)
-    stream = Space(name="stream", size=6, permutable=True)
-    hidden = Space(name="hidden", size=5, permutable=True)
-    kernel = Space(name="kernel", size=3, permutable=False)
-    classes = Space(name="classes", size=4, permutable=False)
+def residual_nodes() -> tuple[Node, ...]:
     conv = {"op": "conv2d", "kernel": (3, 3), "stride": (1, 1), "padding": (1, 1)}
-    nodes = (
+    return (
         Node(name="input", op="input"),
         Node(name="stem", **conv),
         Node(name="stem_norm", op="batch_norm", activation="relu"),
@@ -122,6 +117,15 @@ def residual_description() -> Architecture:
         Node(name="pool", op="mean_pool"),
         Node(name="head", op="linear", out_features=4),
     )
+
+
+def residual_description() -> Architecture:
+    image = Space(name="image", size=3, permutable=False)
+    stream = Space(name="stream", size=6, permutable=True)
+    hidden = Space(name="hidden", size=5, permutable=True)
+    kernel = Space(name="kernel", size=3, permutable=False)
+    classes = Space(name="classes", size=4, permutable=False)
+    nodes = residual_nodes()
     norms = {"stem_norm": _axis(stream), "first_norm": _axis(hidden), "second_norm": _axis(stream)}
 
     def conv_weight(out: Space, into: Space) -> tuple[Role, tuple[Axis, ...]]:
