@@ -112,10 +112,13 @@ def core_time_text(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} core-hours" if seconds >= 360 else f"{seconds:,.0f} core-seconds"
 
 
-def size_text(size: float) -> str:
+def size_text(count: int) -> str:
     """Bytes in the unit that keeps the number readable."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
+    if count < 1000:
+        return f"{count} bytes"
+    size = float(count)
+    for unit in ("kB", "MB", "GB"):
         size /= 1000
-    return f"{size:.3g} TB"
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+    return f"{size / 1000:.3g} TB"

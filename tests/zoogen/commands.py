@@ -14,6 +14,8 @@ from zoogen.ray_reaper import users
 FAULTY_SITE = Path(__file__).parent / "faulty_site"
 TINY = ("--dataset", "digits", "--arch", "arch1", "--recipe", "quick", "--train-fraction", "0.1")
 """Flags of a zoo whose members take milliseconds."""
+SLOW = (*TINY, "--members", "96", "--epochs", "16", "--checkpoints", "0")
+"""Flags of a zoo of three shards, each of about a second of one core."""
 
 
 def start(*flags: str | Path, **environment: str) -> subprocess.Popen[str]:
