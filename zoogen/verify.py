@@ -99,16 +99,18 @@ def _verify(options: VerifyOptions) -> int:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on stderr, if that is a terminal."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("shards checked"), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
         task = p.add_task("")
-        yield lambda done, wanted: p.update(task, completed=done, total=wanted)
+        yield lambda what, done, wanted: p.update(
+            task, description=what, completed=done, total=wanted
+        )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from zoogen import verify
 from zoogen.architecture_file import ARCHITECTURES_NAME
 from zoogen.check.faults import Fault
 from zoogen.continuation import extension
+from zoogen.look.content import read_content
 from zoogen.manifest import MANIFEST_NAME
 from zoogen.plan import Plan
 from zoogen.schema import PLAN_KEY, WEIGHTS
@@ -122,6 +123,9 @@ def test_object_store(
     status, lines = check(there, capsys, "--sample", "2")
     assert status == 0, lines
     assert "2 networks" in lines[0]
+    content = read_content(there)
+    assert content.complete
+    assert content.bytes == sum(len(local.read(n)) for n in names if n != ARCHITECTURES_NAME)
     there.delete(FIRST)
     status, lines = check(there, capsys)
     assert status == 1

@@ -18,8 +18,8 @@ from zoogen.plan import Plan
 from zoogen.schema import WEIGHTS
 from zoogen.store import Store
 
-Report: TypeAlias = Callable[[int, int], None]
-"""Called with (shards done, shards in all)."""
+Report: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being counted, how many are done and how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,11 +89,11 @@ def check_zoo(store: Store, request: Request, *, report: Report) -> Outcome:
         tally.bytes += found.bytes
         if found.table is not None:
             tally.faults += _across_shards(tally, plan, spec, found.table)
-        report(number + 1, len(files.specs))
+        report("shards checked", number + 1, len(files.specs))
     tally.faults += _share_faults(files.plans, tally.split)
     if files.manifest and not tally.faults:
         tally.faults += summary_faults(store, files.manifest)
-    evaluation, faults = _evaluate(store, files, tally, request)
+    evaluation, faults = _evaluate(store, files, tally, request, report=report)
     return Outcome(
         faults=(*tally.faults, *faults),
         networks=len(tally.split),
@@ -163,7 +163,7 @@ def _share_faults(plans: Sequence[Plan], split: Mapping[int, str]) -> Iterator[F
 
 
 def _evaluate(
-    store: Store, files: Files, tally: _Tally, request: Request
+    store: Store, files: Files, tally: _Tally, request: Request, *, report: Report
 ) -> tuple[str, tuple[Fault, ...]]:
     """What was evaluated anew, in words, and the faults found."""
     skipped = _why_not(files, tally, request)
@@ -181,7 +181,8 @@ def _evaluate(
     rng = np.random.default_rng([request.seed, plan.seed])
     chosen = rng.permutation(sorted(tally.where))[: request.sample].tolist()
     evaluation = Evaluation(plan, job, files.architectures)
-    for member in sorted(chosen):
+    for done, member in enumerate(sorted(chosen)):
+        report("networks evaluated anew", done, len(chosen))
         spec = tally.where[member][1]
         evaluation.compare(spec.name, _some_rows(store, spec, member, rng))
     found = evaluation.agreement

@@ -80,6 +80,7 @@ class Evaluation:
         for row in rows:
             self.agreement.rows += 1
             module = to_module(self._architectures[row["arch"]], row[WEIGHTS], member.config)
+            module.to(memory_format=torch.channels_last)  # that of the images; twice as fast
             with torch.inference_mode():
                 self.agreement.faults += list(self._row_faults(path, row, member, module))
 

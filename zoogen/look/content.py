@@ -1,5 +1,6 @@
 """What lies in a zoo's place, complete or not: plans, shards, and every column but the weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ from zoogen.errors import ShardError
 from zoogen.look.spread import final_rows
 from zoogen.manifest import MANIFEST_NAME, read_manifest
 from zoogen.plan import Plan
-from zoogen.schema import WEIGHTS, columns
+from zoogen.platforms import Platform
+from zoogen.schema import PLATFORM_KEY, WEIGHTS, columns
 from zoogen.store import Store
 
 SHARDS = "shards"
@@ -35,6 +37,8 @@ class Content:
     """All rows without their weights, as a `pyarrow.Table`."""
     final: Any
     """The last row of each network."""
+    platforms: tuple[Platform, ...]
+    """Of the plans, then those of shards that were made elsewhere."""
 
     @property
     def plan(self) -> Plan:
@@ -60,7 +64,7 @@ def read_content(store: Store) -> Content:
     complete = manifest is not None and manifest.plans == plans
     names = tuple(store.list(SHARDS))
     planned = len(manifest.shards) if manifest and complete else sum(p.shard_count() for p in plans)
-    table, size = _read_shards(store, names, plans[0])
+    read = _read_shards(store, names, plans[0])
     beside = [p.name for p in plans] + ([MANIFEST_NAME] if manifest else [])
     return Content(
         uri=store.uri,
@@ -68,25 +72,35 @@ def read_content(store: Store) -> Content:
         complete=complete,
         shards=len(names),
         shards_planned=planned,
-        bytes=size + sum(len(store.read(name)) for name in beside),
-        table=table,
-        final=final_rows(table),
+        bytes=read.bytes + sum(len(store.read(name)) for name in beside),
+        table=read.table,
+        final=final_rows(read.table),
+        platforms=tuple(dict.fromkeys([*(p.platform for p in plans), *read.platforms])),
     )
 
 
-def _read_shards(store: Store, names: Sequence[str], plan: Plan) -> tuple[Any, int]:
-    """The light columns of all shards one below the other, and the bytes of the shards."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Shards:
+    table: Any
+    bytes: int
+    platforms: tuple[Platform, ...]
+
+
+def _read_shards(store: Store, names: Sequence[str], plan: Plan) -> _Shards:
+    """The light columns of all shards one below the other."""
     light = [column for column in columns(plan) if column.name != WEIGHTS]
     empty = pa.schema([column.field for column in light]).empty_table()
-    tables, size = [empty], 0
+    tables, size, platforms = [empty], 0, list[Platform]()
     for name in names:
         try:
             with store.open(name) as source:
                 size += source.size()
                 table = pq.read_table(source, columns=empty.schema.names)
+            other = (table.schema.metadata or {}).get(PLATFORM_KEY)
+            platforms += [Platform.from_json(json.loads(other))] if other else []
             tables.append(table.replace_schema_metadata(None).cast(empty.schema))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise ShardError(
                 f"{store.uri}/{name} cannot be read ({error}): `python -m zoogen.verify` says more"
             ) from error
-    return pa.concat_tables(tables), size
+    return _Shards(table=pa.concat_tables(tables), bytes=size, platforms=tuple(platforms))

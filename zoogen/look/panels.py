@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from zoogen.look.spread import SPLITS, curve, numbers, words
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 SPLIT_COLOURS = dict[str, str](zip(SPLITS, COLOURS, strict=False))
 DIM = "#555555"
-BINS = 40
+FEWEST_BINS, MOST_BINS = 8, 40
 BARS = 8
+LONG_LEGEND = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -31,11 +33,11 @@ class Sight:
 
 def accuracy_histogram(ax: Any, sight: Sight) -> None:
     """Test accuracy of the last checkpoints, stacked by split."""
-    _stacked(ax, sight, numbers(sight.content.final, "test_accuracy"), bins=BINS)
+    _stacked(ax, sight, numbers(sight.content.final, "test_accuracy"))
     chance = chance_of(sight.report.plan)
     if chance is not None:
         _mark_x(ax, chance, "chance")
-    ax.set(title="Test accuracy, last checkpoint", xlabel="test accuracy", ylabel="networks")
+    ax.set(title="Last checkpoint", xlabel="test accuracy", ylabel="networks")
 
 
 def accuracy_against_rate(ax: Any, sight: Sight) -> None:
@@ -86,10 +88,12 @@ def importance_bars(ax: Any, sight: Sight) -> None:
 
 def mse_histogram(ax: Any, sight: Sight) -> None:
     """The logarithm of the MSE, stacked by split."""
-    _stacked(ax, sight, _log_mse(sight), bins=BINS)
-    recipe = sight.report.plan.recipe
-    _mark_x(ax, np.log10(recipe["stop_mse"]), "stop", side="left")
-    _mark_x(ax, np.log10(recipe["unfitted_mse"]), "unfitted")
+    values, recipe = _log_mse(sight), sight.report.plan.recipe
+    _stacked(ax, sight, values)
+    stop, unfitted = np.log10(recipe["stop_mse"]), np.log10(recipe["unfitted_mse"])
+    _mark_x(ax, stop, "stop", side="left")
+    if np.any(values > (stop + unfitted) / 2):
+        _mark_x(ax, unfitted, "unfitted")
     ax.set(title="Fit, last state", xlabel="log10 MSE", ylabel="networks")
 
 
@@ -106,7 +110,8 @@ def mse_against_frequency(ax: Any, sight: Sight) -> None:
         cmap="viridis",
     )
     ax.figure.colorbar(points, ax=ax, label="amplitude" if by_amplitude else "steps", pad=0.01)
-    for each in sight.report.worst:
+    stop = sight.report.plan.recipe["stop_mse"]
+    for each in (worst for worst in sight.report.worst if worst.mse > stop):
         place = (each.signal["frequency"], np.log10(max(each.mse, SMALLEST_MSE)))
         ax.annotate(
             str(each.member),
@@ -143,15 +148,18 @@ def mse_shares(ax: Any, sight: Sight) -> None:
     for split, mask in _masks(sight.content.final):
         values = np.sort(_log_mse(sight)[mask])
         values = values[~np.isnan(values)]
-        shares = np.arange(1, values.size + 1) / max(values.size, 1)
-        ax.step(values, shares, where="post", color=SPLIT_COLOURS[split], label=split)
+        # From 0 on, so that a single network is a line too.
+        shares = np.arange(values.size + 1) / max(values.size, 1)
+        at = np.concatenate([values[:1], values])
+        if values.size:
+            ax.step(at, shares, where="post", color=SPLIT_COLOURS[split], label=split)
     _legend(ax)
     ax.set(title="Share at or below", xlabel="log10 MSE", ylabel="share", ylim=(0, 1.02))
 
 
 def steps_histogram(ax: Any, sight: Sight) -> None:
     """Steps taken, stacked by split."""
-    _stacked(ax, sight, numbers(sight.content.final, "epoch"), bins=BINS)
+    _stacked(ax, sight, numbers(sight.content.final, "epoch"))
     ax.set(title="Steps taken", xlabel="steps", ylabel="networks")
 
 
@@ -210,11 +218,14 @@ def _curves(ax: Any, sight: Sight, columns: Iterable[str]) -> None:
     _legend(ax)
 
 
-def _stacked(ax: Any, sight: Sight, values: Float[np.ndarray, " n"], *, bins: int) -> None:
+def _stacked(ax: Any, sight: Sight, values: Float[np.ndarray, " n"]) -> None:
+    """A histogram, one split on top of the other, with fewer bins for few networks."""
     masks = dict(_masks(sight.content.final))
     parts = [values[mask & ~np.isnan(values)] for mask in masks.values()]
     colours = [SPLIT_COLOURS[split] for split in masks]
+    bins = int(np.clip(values.size // 4, FEWEST_BINS, MOST_BINS))
     if any(part.size for part in parts):
+        ax.yaxis.get_major_locator().set_params(integer=True)
         ax.hist(parts, bins=bins, stacked=True, color=colours, label=list(masks))
     _legend(ax)
 
@@ -240,7 +251,7 @@ def _mark_x(ax: Any, x: float, name: str, *, side: str = "right") -> None:
     place = ax.get_xaxis_transform()
     ax.text(
         x, 0.98, f" {name} ", color=DIM, fontsize=9, rotation=90, va="top", ha=side,
-        transform=place,
+        transform=place, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
     )  # fmt: skip
 
 
@@ -251,11 +262,13 @@ def _mark_chance(ax: Any, sight: Sight) -> None:
 
 
 def _legend(ax: Any) -> None:
-    """One line on top at the right, where it hides no point."""
-    count = len(ax.get_legend_handles_labels()[0])
-    if count:
+    """One line on top at the right, where it hides no point; a long one inside."""
+    labels = ax.get_legend_handles_labels()[1]
+    if sum(len(label) for label in labels) > LONG_LEGEND:
+        ax.legend(fontsize=8, frameon=True, framealpha=0.8, handletextpad=0.1, borderpad=0.3)
+    elif labels:
         ax.legend(
-            loc="lower right", bbox_to_anchor=(1.02, 0.985), ncols=count, columnspacing=0.9,
+            loc="lower right", bbox_to_anchor=(1.02, 0.985), ncols=len(labels), columnspacing=0.9,
             handletextpad=0.3, handlelength=1.2, borderaxespad=0.2,
         )  # fmt: skip
 
@@ -264,7 +277,7 @@ def _say(ax: Any, title: str, text: str) -> None:
     """A panel that explains why it is empty."""
     ax.set_title(title)
     ax.set_axis_off()
-    ax.text(0, 0.9, text, wrap=True, va="top", color=DIM, transform=ax.transAxes)
+    ax.text(0, 0.95, fill(text, width=48), va="top", color=DIM, transform=ax.transAxes)
 
 
 def _size(networks: int) -> float:

@@ -19,6 +19,7 @@ from zoogen.look.spread import (
     worst,
 )
 from zoogen.plan import Plan
+from zoogen.platforms import Platform
 from zoogen.schema import properties
 from zoogen.summary import judged_by
 
@@ -93,7 +94,7 @@ def make_report(content: Content) -> Report:
         zoo=content.uri,
         complete=content.complete,
         plan=plan,
-        platforms=tuple(dict.fromkeys(_platform(p) for p in content.plans)),
+        platforms=tuple(_platform(p) for p in content.platforms),
         members=content.final.num_rows,
         members_planned=content.members_planned,
         members_by_split=_by_split(content.final),
@@ -156,8 +157,7 @@ def _by_split(final: Any) -> dict[str, int]:
     return {split: int(np.sum(found == split)) for split in SPLITS}
 
 
-def _platform(plan: Plan) -> str:
-    p = plan.platform
+def _platform(p: Platform) -> str:
     threads = f"{p.threads} thread" if p.threads == 1 else f"{p.threads} threads"
     return (
         f"{p.device}, engine {p.engine}, {threads}, torch {p.torch}, numpy {p.numpy}, "

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from zoogen import distributions
 from zoogen.look.explain import FOLDS, Explanation
 from zoogen.look.report import Report, chance_of
 from zoogen.look.spread import Spread
@@ -10,13 +11,13 @@ from zoogen.recipe import SINE
 from zoogen.summary import ALL, judged_by
 
 NOTHING = "–"
-_SPREAD_HEADER = ("split", "networks", "min", "10 %", "median", "90 %", "max", "mean")
+_SPREAD_HEADER = ("split", "n", "min", "10 %", "median", "90 %", "max", "mean")
 _TITLES: Mapping[str, str] = {
     "test_accuracy": "test accuracy",
     "train_accuracy": "train accuracy",
     "test_loss": "test loss (nat)",
     "train_loss": "train loss (nat)",
-    "generalization_gap": "train accuracy − test accuracy",
+    "generalization_gap": "gap, train − test",
     "mse": "mean squared error",
     "epoch": "steps taken",
 }
@@ -60,22 +61,25 @@ def print_rich(report: Report) -> None:
 
     console = Console(highlight=False)
     for section in sections(report):
+        if section.title:
+            console.print(f"\n[bold]{section.title}")
         table = Table(
-            title=section.title or None,
-            title_justify="left",
-            title_style="bold",
-            caption=section.note or None,
-            caption_justify="left",
             show_header=bool(section.header),
             box=box.SIMPLE_HEAD if section.header else None,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            show_edge=False,
         )
-        for place, name in enumerate(section.header or ("", "")):
+        for place, name in enumerate(section.header or ("",) * len(section.rows[0])):
             right = bool(section.header) and _is_number(section, place)
             style = "cyan" if place == 0 else ""
-            table.add_column(name, justify="right" if right else "left", style=style)
+            justify = "right" if right else "left"
+            table.add_column(name, justify=justify, style=style, overflow="fold")
         for row in section.rows:
             table.add_row(*row)
         console.print(table)
+        if section.note:
+            console.print(section.note, style="dim")
 
 
 def _plain(section: Section) -> str:
@@ -102,6 +106,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     state = "complete" if report.complete else "unfinished"
     yield "zoo", f"{report.zoo} ({state})"
     yield "recipe", f"{plan.recipe['name']}: {_schedule(report)}; seed {plan.seed}"
+    yield "drawn", _draws(report)
     yield "data", _data(report)
     yield "network", f"{plan.family}: {plan.parameters:,} parameters (id {plan.architecture})"
     for platform in report.platforms:
@@ -124,6 +129,13 @@ def _schedule(report: Report) -> str:
         return f"at most {plan.epochs:,} steps, stopped at an MSE of {stop:g}"
     kept = " ".join(str(c) for c in plan.checkpoints)
     return f"{plan.epochs} epochs, batch {plan.recipe['batch_size']}, checkpoints {kept}"
+
+
+def _draws(report: Report) -> str:
+    """What each hyperparameter was drawn from, as the command line has it; constants last."""
+    draws = {n: distributions.from_json(d) for n, d in report.plan.recipe["draws"].items()}
+    names = sorted(draws, key=lambda name: isinstance(draws[name], distributions.Constant))
+    return "; ".join(f"{name} {distributions.describe(draws[name])}" for name in names)
 
 
 def _data(report: Report) -> str:
@@ -155,7 +167,7 @@ def _bytes(count: int) -> str:
 def _spread_section(column: str, by_split: Mapping[str, Spread]) -> Section:
     chance = column.endswith("accuracy")
     thresholds = next(iter(by_split.values())).at_or_below
-    names = tuple(f"≤ chance ({t:.4g})" if chance else f"≤ {t:g}" for t in thresholds)
+    names = tuple("≤ chance" if chance else f"≤ {t:.0e}" for t in thresholds)
     return Section(
         title=f"{_TITLES[column]}, last checkpoint of each network",
         header=(*_SPREAD_HEADER, *names),
@@ -188,7 +200,7 @@ def _cells(each: Spread, column: str) -> tuple[str, ...]:
 
 def _number(value: float, column: str) -> str:
     if column == "mse":
-        return f"{value:.2e}"
+        return f"{value:.1e}"
     return f"{value:,.0f}" if column == "epoch" else f"{value:.4f}"
 
 
