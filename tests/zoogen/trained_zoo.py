@@ -5,11 +5,13 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from zoogen import verify
 from zoogen.architecture_file import write_architectures
 from zoogen.continuation import write_plan
 from zoogen.grouping import ShardRule
@@ -20,9 +22,13 @@ from zoogen.plan import Plan
 from zoogen.planning import make_plan
 from zoogen.platforms import current_platform
 from zoogen.recipes import Recipe, recipe_for
+from zoogen.schema import WEIGHTS
 from zoogen.shards import write_shard
 from zoogen.store import Store
 from zoogen.train.loop import LoopEngine
+
+Zoo: TypeAlias = tuple[Store, Plan]
+FIRST = "shards/part-00000.parquet"
 
 
 def digits_zoo(store: Store, *, members: int = 20, epochs: int = 2) -> Plan:
@@ -107,3 +113,22 @@ def set_cell(table: Any, column: str, row: int, value: Any) -> Any:
     values = table.column(column).to_pylist()
     values[row] = value
     return table.set_column(place, field, pa.array(values, type=field.type))
+
+
+def check(store: Store, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, list[str]]:
+    """Exit status and the lines on stdout; nothing is evaluated anew unless flags say so."""
+    sample = [] if "--sample" in flags else ["--sample", "0"]
+    with pytest.raises(SystemExit) as stop:
+        verify.main([store.uri, "--no-download", *sample, *flags])
+    return int(stop.value.code or 0), capsys.readouterr().out.splitlines()
+
+
+def found(lines: list[str], *parts: str) -> bool:
+    """Whether one line names a fault with all of these parts."""
+    return any(line.startswith("fault: ") and all(p in line for p in parts) for line in lines)
+
+
+def rows_of(table: Any, *, status: str = "ok") -> list[dict[str, Any]]:
+    """Light rows with their place, of one status."""
+    light = table.drop_columns([WEIGHTS]).to_pylist()
+    return [{**row, "place": i} for i, row in enumerate(light) if row["status"] == status]
