@@ -179,7 +179,7 @@ QUICK_SIREN = replace(
     points=128,
     members=200,
     member_core_seconds=0.03,
-    expected="As sine-f, in a minute.",
+    expected="As sine-f, in seconds.",
 )
 IMAGE_INR = SignalRecipe(
     name="image-inr",
@@ -192,13 +192,13 @@ IMAGE_INR = SignalRecipe(
     prep=ImagePrep(side=28, colour="keep"),
     draws={**SIREN_DRAWS, "weight_decay": Constant(0.0)},
     points=None,
-    steps=1_000,
+    steps=3_000,
     stop_mse=1e-3,
     unfitted_mse=1e-2,
     members=1_000,
     shares=SINE_SHARES,
-    member_core_seconds=0.2,
-    expected="Grey digits below an MSE of 1e-2; photographs are harder.",
+    member_core_seconds=0.6,
+    expected="MNIST and CIFAR-10: nearly all below an MSE of 3e-3, about half at 1e-3.",
 )
 RECIPES: Mapping[str, Recipe] = {
     r.name: r
