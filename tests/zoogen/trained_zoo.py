@@ -25,7 +25,6 @@ from zoogen.recipes import Recipe, recipe_for
 from zoogen.schema import WEIGHTS
 from zoogen.shards import write_shard
 from zoogen.store import Store
-from zoogen.train.loop import LoopEngine
 
 Zoo: TypeAlias = tuple[Store, Plan]
 FIRST = "shards/part-00000.parquet"
@@ -50,6 +49,9 @@ def sine_zoo(store: Store, *, members: int = 8, steps: int = 70) -> Plan:
 
 
 def _make(store: Store, recipe: Recipe, *, names: tuple[str, str], shard_members: int) -> Plan:
+    # Here, so that tests that train nothing need not wait for torch.
+    from zoogen.train.loop import LoopEngine
+
     dataset, arch = names
     material = load_material(recipe, dataset=dataset, arch=arch, data_dir=None, download=False)
     plan = make_plan(
