@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 OBJECT_STORE_BYTES = 200_000_000
 """Receipts are a few hundred bytes; Ray's default would take 30 % of the memory."""
 SHUTDOWN_PATIENCE_S = 2.0
+KNOCK_PATIENCE_S = 10.0
 TEMP_PREFIX = "zoogen-ray-"
 LONGEST_TEMP_PARENT = 30
 """Characters: Ray appends about 65 for its sockets, whose paths must stay below 107 bytes."""
@@ -68,7 +70,8 @@ def ray_session(
         gpus: GPU slots of a Ray of our own; None: as many as Ray finds.
 
     Raises:
-        ZooError: no cluster answers at the address, or Ray cannot start here.
+        ZooError: no cluster answers at the address, Ray cannot start here, or it was imported
+            too early.
     """
     _set_environment(address)
     import ray
@@ -93,12 +96,18 @@ def _set_environment(address: str | None) -> None:
     local = address is None or address.startswith(("127.", "localhost"))
     settings = {**QUIET, **(LOOPBACK if local else {})}
     if address is None:
-        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token_file())}
+        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file())}
+    late = [n for n in settings if n not in os.environ and "ray" in sys.modules]
+    if late and not sys.modules["ray"].is_initialized():
+        raise ZooError(
+            "Ray was imported before its session: it reads its environment when it is imported, so "
+            f"import it inside `with ray_session()` only, or set {', '.join(late)} first"
+        )
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
-def _token_file() -> Path:
+def token_file() -> Path:
     """The token that drivers and workers show one another: 64 hex digits, for this user alone."""
     path = cache_root() / "ray-token"
     if not path.exists():
@@ -136,12 +145,20 @@ def _join(address: str) -> None:
     import ray
 
     try:
+        _knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError) as error:
         raise ZooError(
             f"no Ray cluster could be joined at --address {address}: {_first_line(error)}; "
             "`ray status` on its head says whether it runs (without --address Ray starts here)"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Connect once: Ray itself would wait for minutes for a head that is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=KNOCK_PATIENCE_S).close()
 
 
 def _first_line(error: BaseException) -> str:
