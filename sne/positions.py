@@ -1,0 +1,48 @@
+"""Sinusoids for integers: a layer's type and level, a tensor's role, an element's or chunk's place.
+
+Vaswani's encoding, added to what it describes. Where several are added together, each kind's
+channels are rolled by a share of its own, so that type 1 at level 3 is not type 3 at level 1. The
+integers behind types and roles are their places in the published lists of `tokens`.
+
+Source: Andreis et al. 2024 (arXiv:2305.16625), Eqs. (3), (4), (7), (9); frequencies from Vaswani et
+al. 2017 (arXiv:1706.03762), section 3.5.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sne.plan import CODES
+
+BASE = 10_000.0
+KINDS = (*CODES, "element")
+"""Each kind of encoding, in the order of their rolls; part of every trained model."""
+
+
+def sinusoid(index: Int[Tensor, " n"], *, width: int, kind: str) -> Float[Tensor, "n {width}"]:
+    """The encoding of integers of one kind; -1 stands for none, and gives zeros."""
+    pairs = -(-width // 2)
+    # In double precision: places reach hundreds of thousands.
+    along = torch.arange(pairs, device=index.device, dtype=torch.float64)
+    angles = index.double()[:, None] * BASE ** (-along / pairs)
+    waves = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]
+    waves = waves.float().roll(KINDS.index(kind) * width // len(KINDS), dims=1)
+    return torch.where(index[:, None] < 0, 0, waves)
+
+
+class Positions(nn.Module):
+    """The encodings that a model has switched on, for rows of a plan's code table."""
+
+    def __init__(self, width: int, kinds: Sequence[str]) -> None:
+        super().__init__()
+        self.width = width
+        self.kinds = tuple(kind for kind in CODES if kind in kinds)
+
+    def forward(self, codes: Int[Tensor, "u codes"]) -> Float[Tensor, "u d"]:
+        """The sum over the kinds that are switched on."""
+        total = torch.zeros(len(codes), self.width, device=codes.device)
+        for kind in self.kinds:
+            total += sinusoid(codes[:, CODES.index(kind)], width=self.width, kind=kind)
+        return total
