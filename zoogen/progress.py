@@ -79,7 +79,7 @@ class Tally:
         measured = elapsed > 1 and done > 0
         return State(
             members=self._before + sum(w.members for w in self._work.values()),
-            done=self._before + members,
+            done=float(self._before + members),
             rate=members / elapsed if measured else None,
             seconds_left=(everything - done) * elapsed / done if measured else None,
         )
