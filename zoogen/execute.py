@@ -22,7 +22,7 @@ from zoogen.machine import prepare_training
 from zoogen.material import job_of_plan
 from zoogen.plan import Plan
 from zoogen.platforms import Platform, current_platform, differences
-from zoogen.shards import ShardEntry, write_shard
+from zoogen.shards import ShardEntry, verify_shard, write_shard
 from zoogen.store import Store, open_store
 from zoogen.train.job import Engine, Job, Progress, Snapshot
 
@@ -115,7 +115,9 @@ class ShardMaker:
         entry, error, trace = None, None, None
         try:
             attempt = begin_attempt(self._store, self._context.label, spec)
-            entry = self._make(spec, report)
+            if attempt > 1:  # the process may have died between the shard and its receipt
+                entry = verify_shard(self._store, plan=self._context.plan, spec=spec)
+            entry = entry or self._make(spec, report)
         except (ZooError, OSError, MemoryError) as known:
             error = f"{spec.name}: {_sentence(known)}"
         except Exception as unknown:  # the edge of a shard: recorded, and the run fails

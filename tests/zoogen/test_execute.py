@@ -95,7 +95,7 @@ def test_a_context_and_a_receipt_travel(context: Context):
 def test_making_it_again_gives_the_same_bytes(context: Context):
     maker = ShardMaker(context)
     first = maker.make(shard(context), lambda shard, done: None)
-    again = make_shard(context, shard(context))
+    again = make_shard(replace(context, label="another run"), shard(context))
     assert first.entry == again.entry
     assert first.entry is not None
     other = make_shard(replace(context, plan=replace(context.plan, seed=1)), shard(context))
@@ -186,6 +186,15 @@ def test_attempts_are_counted_for_each_run(context: Context):
     assert receipt.status == "failed"
     end_attempts(store, "test", replace(receipt, attempt=MAX_ATTEMPTS))
     assert make_shard(context, spec).status == "made"
+
+
+def test_a_shard_that_is_there_is_not_trained_again(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+):
+    first = make_shard(context, shard(context))
+    monkeypatch.setattr(Member, "stream", raising(7, ValueError("it was trained")))
+    again = make_shard(context, shard(context))  # as after a death between shard and receipt
+    assert (again.status, again.attempt, again.entry) == ("made", 2, first.entry)
 
 
 def test_long_lists_of_members_are_cut():

@@ -67,8 +67,12 @@ def test_the_look_at_listeners_can_fail():
 
 
 def test_two_workers_one_killed_make_the_same_bytes(reference: Path, zoo: Path):
-    process = start(*SLOW, "--workers", "2", "--out", zoo)
+    # One thread for each worker, whatever the user's shell says.
+    process = start(*SLOW, "--workers", "2", "--out", zoo, OMP_NUM_THREADS="4")
     wait_until(lambda: len(workers_of(zoo)) == 2, seconds=120)
+    for worker in workers_of(zoo):
+        environment = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+        assert {b"OMP_NUM_THREADS=1", b"OMP_WAIT_POLICY=PASSIVE"} <= {*environment}
     victim, *_ = workers_of(zoo)
     os.kill(victim, signal.SIGKILL)
     folder = session_folder(process.pid)
