@@ -16,6 +16,7 @@ def stop_after(code: str, *signals: int) -> tuple[int, str, float]:
     with process:
         assert process.stdout is not None
         process.stdout.readline()
+        time.sleep(0.3)  # from printing that it is ready to being busy
         begun = time.monotonic()
         for number in signals:
             process.send_signal(number)
