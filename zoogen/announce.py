@@ -15,7 +15,7 @@ LONG_S = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """What some plans will cost, by their recipe's estimate."""
+    """What some plans will cost, by estimate."""
 
     members: int
     shards: int
@@ -25,8 +25,14 @@ class Forecast:
     wall_seconds: float
 
 
-def forecast(plans: Sequence[Plan], *, workers: int) -> Forecast:
-    """Add up members, shards, bytes and time; a run is never shorter than its longest shard."""
+def forecast(plans: Sequence[Plan], *, workers: int, pace: float = 1.0) -> Forecast:
+    """Add up members, shards, bytes and time; a run is never shorter than its longest shard.
+
+    Args:
+        plans: what will be made.
+        workers: processes that train at the same time.
+        pace: seconds that members take here for each second of the recipe's estimate.
+    """
     shards = rows = size = 0
     seconds = longest = 0.0
     for plan in plans:
@@ -35,7 +41,7 @@ def forecast(plans: Sequence[Plan], *, workers: int) -> Forecast:
             costs = [member_cost(plan, train_fraction(m)) for m in plan.draw(spec.members)]
             rows += len(costs) * len(plan.checkpoints)
             size += sum(c.bytes for c in costs)
-            own = sum(c.core_seconds for c in costs)
+            own = sum(c.core_seconds for c in costs) * pace
             seconds, longest = seconds + own, max(longest, own)
     return Forecast(
         members=sum(p.stop - p.first for p in plans),
@@ -47,9 +53,11 @@ def forecast(plans: Sequence[Plan], *, workers: int) -> Forecast:
     )
 
 
-def plan_lines(plans: Sequence[Plan], *, workers: int, hint: str | None) -> Iterator[str]:
+def plan_lines(
+    plans: Sequence[Plan], *, workers: int, pace: float | None, hint: str | None
+) -> Iterator[str]:
     """The plan for people: what will be made, where it will belong, what it will take."""
-    plan, cost = plans[-1], forecast(plans, workers=workers)
+    plan, cost = plans[-1], forecast(plans, workers=workers, pace=pace or 1.0)
     unit = "epoch" if plan.kind == "images" else "step"
     yield (
         f"{plan.dataset} × {plan.family} by recipe {plan.recipe['name']}, seed {plan.seed}: "
@@ -62,8 +70,9 @@ def plan_lines(plans: Sequence[Plan], *, workers: int, hint: str | None) -> Iter
         f"{size_text(cost.bytes)}; "
         f"platform: {plan.platform.engine} on {plan.platform.device}"
     )
+    basis = "by the recipe" if pace is None else "by a short measured run"
     line = (
-        f"estimated {core_time_text(cost.core_seconds)}, "
+        f"estimated {basis}: {core_time_text(cost.core_seconds)}, "
         f"{duration_text(cost.wall_seconds)} with {counted(workers, 'worker')}"
     )
     yield f"{line}; {hint}" if hint and cost.wall_seconds > LONG_S else line

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count, islice
 
 from zoogen.architecture_file import write_architectures
 from zoogen.continuation import extension, read_plans, write_plan
@@ -28,6 +29,7 @@ from zoogen.request import PROBE, Request
 from zoogen.shards import ShardEntry, verify_shard
 from zoogen.store import Store
 from zoogen.train.choose import choose
+from zoogen.train.schedule import kind
 
 MAX_FAILURES = 3
 """Failed shards after which the others are not tried: then it is not one member's fault."""
@@ -66,14 +68,17 @@ def draft_plan(request: Request, material: Material, crew: Crew, *, planned: str
         PlanError: no such engine, or it cannot train these networks.
     """
 
-    def sample(count: int) -> list[Member]:
-        return [
+    def sample(number: int) -> list[Member]:
+        drawn = (
             draw_member(
                 request.recipe, zoo_seed=request.seed, index=index, dataset=request.dataset,
                 arch=request.arch,
             )
-            for index in range(count)
-        ]  # fmt: skip
+            for index in count()
+        )  # fmt: skip
+        first = next(drawn)
+        alike = (member for member in drawn if kind(member) == kind(first))
+        return [first, *islice(alike, number - 1)]
 
     named = request.engine or planned
     if named is None and request.probe:

@@ -14,8 +14,9 @@ from zoogen.driver import complete_zoo, draft_plan, settle_plans
 from zoogen.execute import engine_of
 from zoogen.interrupt import Stopper
 from zoogen.lock import hold
-from zoogen.material import load_material
+from zoogen.material import load_material, make_job
 from zoogen.options import Options
+from zoogen.pace import measured_pace
 from zoogen.plan import Plan
 from zoogen.request import Request, make_request
 from zoogen.store import Store, open_store
@@ -48,7 +49,8 @@ def serve(options: Options, stopper: Stopper, sweeps: Sweeps) -> None:
             download=request.download,
         )
         wanted = draft_plan(request, material, crew, planned=planned)
-        run = _Run(request=request, store=store, crew=crew, wanted=wanted)
+        pace = measured_pace(wanted, make_job(request.recipe, material), device=crew.device)
+        run = _Run(request=request, store=store, crew=crew, wanted=wanted, pace=pace)
         if options.execution.dry_run:
             for line in _lines(run, settle_plans(store, wanted, grows=request.grows)):
                 print(line)
@@ -62,6 +64,7 @@ class _Run:
     store: Store
     crew: Crew
     wanted: Plan
+    pace: float | None
 
 
 def _make(run: _Run, architecture: Architecture, sweeps: Sweeps) -> None:
@@ -81,4 +84,5 @@ def _make(run: _Run, architecture: Architecture, sweeps: Sweeps) -> None:
 
 
 def _lines(run: _Run, plans: Sequence[Plan]) -> Iterator[str]:
-    return plan_lines(plans, workers=run.crew.workers, hint=run.request.hint)
+    request, workers = run.request, run.crew.workers
+    return plan_lines(plans, workers=workers, pace=run.pace, hint=request.hint)

@@ -94,7 +94,7 @@ def _fits(rule: Rule, job: Job, device: str) -> bool:
 def _wanted(job: Job, name: str, fitting: Sequence[Rule]) -> Choice:
     reason = load_engine(name).refusal(job)
     if reason is not None:
-        raise PlanError(f"--engine {name} cannot train this zoo: {reason}; leave the flag out")
+        raise PlanError(f"engine {name} cannot train this zoo here: {reason}")
     sizes = [r.choice.group_size for r in fitting if r.choice.engine == name]
     return Choice(engine=name, group_size=sizes[0] if sizes else 1)
 
