@@ -189,7 +189,7 @@ class _Run:
         )
         mean, std = self.encoder.scale.of_kinds(bucket.layer_type[here], bucket.role[here])
         x = (weights[index] - mean[:, None]) / std[:, None]
-        added = self.encoder.elements[: bucket.size]
+        added = self.encoder.elements[None, : bucket.size]
         if (inner := self.book(_rows(bucket.inner, here))) is not None:
             added = added + inner[:, None]
         given = self.encoder.chunk(x[:, :, None], mask if bucket.padded else None, added)
