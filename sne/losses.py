@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from sne.errors import SettingError
 from sne.model import Outputs
 
 Penalty: TypeAlias = Literal["logit", "encoding", "probability"]
@@ -90,6 +89,4 @@ def _at(place: Penalty, outputs: Outputs, task: str) -> Float[Tensor, "b o"]:
         return outputs.encoding
     if place == "probability":
         return TASKS[task].read(outputs.prediction)
-    if place == "logit":
-        return outputs.prediction
-    raise SettingError(f"the penalty sits at logit, encoding or probability, got {place!r}")
+    return outputs.prediction

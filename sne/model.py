@@ -63,7 +63,7 @@ class FittedModel(Model, Protocol):
         ...
 
 
-Labelled: TypeAlias = tuple[Batch, Float[Tensor, " b"]]
+Labelled: TypeAlias = tuple[Batch, Float[Tensor, " v"]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

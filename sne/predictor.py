@@ -24,6 +24,6 @@ class Predictor(nn.Module):
             layers += [nn.Linear(wide, narrow), nn.ReLU()]
         self.layers = nn.Sequential(*layers[:-1])
 
-    def forward(self, encoding: Float[Tensor, "b e"]) -> Float[Tensor, "b o"]:
+    def forward(self, encoding: Float[Tensor, "*b e"]) -> Float[Tensor, "*b o"]:
         """One row for each network."""
         return self.layers(encoding)

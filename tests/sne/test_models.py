@@ -1,0 +1,214 @@
+"""The contract of every model: one class, run on all that `--model` names."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from weight_cases import ARCH1, GREY_ARCH2, INFERRED, SIREN, networks
+
+from sne.errors import ModelError, SettingError, WeightsError
+from sne.losses import TASKS
+from sne.model import (
+    Batch,
+    FittedModel,
+    Group,
+    Model,
+    Preparation,
+    prepare,
+    read_config,
+)
+from sne.models import MODELS, model_kind
+from sne.scaling import learn_scaling
+from sne.settings import COMPONENTS, SneConfig
+from zoogen.archs import ARCHS
+
+WIDER_IMAGES = ARCHS["arch1"].describe(input_shape=(1, 20, 20), classes=10)
+"""The tensors of ARCH1 under another description."""
+ANY_ARCHITECTURE = ("sne", "deepsets")
+OUTPUTS = {"share": 1, "number": 1, "category": 3}
+
+
+def target(batch: Batch) -> torch.Tensor:
+    """Something to learn: the spread of each network's weights, as a share."""
+    return torch.cat([g.weights.std(1) for g in batch]).sigmoid()
+
+
+@pytest.fixture(params=MODELS)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def batch() -> Batch:
+    group = networks(ARCH1, 12)
+    scale = torch.linspace(0.5, 2, 12)[:, None]
+    return [replace(group, weights=group.weights * scale)]
+
+
+def ready(name: str, batch: Batch, *, task: str = "share", seed: int = 0) -> torch.nn.Module:
+    """Prepared, and fitted where a model is fitted at once."""
+    preparation = Preparation(
+        architectures=tuple(g.architecture for g in batch),
+        scaling=learn_scaling((g.architecture, g.weights) for g in batch),
+        task=task,
+        outputs=OUTPUTS[task],
+    )
+    kind = model_kind(name)
+    config = {"boosting": {"trees": 5, "smallest_leaf": 2}}.get(name, {})
+    module = prepare(kind, preparation, config=read_config(kind, config), seed=seed)
+    if isinstance(module, FittedModel):
+        known = target(batch) if task != "category" else torch.arange(12.0) % 3
+        module.fit(batch, known, None)
+    return module
+
+
+class TestContract:
+    @pytest.mark.parametrize("task", OUTPUTS)
+    def test_one_encoding_and_one_prediction_a_network(self, name, batch, task):
+        module = ready(name, batch, task=task)
+        assert isinstance(module, Model)
+        outputs = module(batch)
+        assert outputs.encoding.shape[0] == outputs.prediction.shape[0] == 12
+        assert outputs.prediction.shape[1] == OUTPUTS[task]
+        assert torch.isfinite(outputs.encoding).all()
+        assert outputs.prediction.std(0).max() > 0
+        assert TASKS[task].loss(outputs.prediction, torch.zeros(12)).isfinite()
+
+    def test_every_parameter_has_a_gradient(self, name, batch):
+        module = ready(name, batch)
+        parameters = dict(module.named_parameters())
+        if isinstance(module, FittedModel):
+            assert not parameters
+            return
+        TASKS["share"].loss(module(batch).prediction, target(batch)).backward()
+        # A constant added to all of a query's scores changes nothing: those gradients are 0.
+        exempt = {n for n in parameters if n.endswith("pool.key.bias")}
+        for key, parameter in parameters.items():
+            assert parameter.grad is not None, key
+            assert torch.isfinite(parameter.grad).all(), key
+            assert key in exempt or (parameter.grad != 0).any(), key
+
+    def test_a_networks_row_does_not_depend_on_the_others(self, name, batch):
+        module = ready(name, batch)
+        with torch.no_grad():
+            plain = module(batch)
+            order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+            moved = module([Group(architecture=ARCH1, weights=batch[0].weights[order])])
+            parts = batch[0].weights.split([5, 7])
+            split = module([Group(architecture=ARCH1, weights=w) for w in parts])
+        for one, other in (
+            (plain.encoding[order], moved.encoding),
+            (plain.encoding, split.encoding),
+        ):
+            assert torch.allclose(one, other, atol=1e-5)
+        assert torch.allclose(plain.prediction[order], moved.prediction, atol=1e-5)
+        assert torch.allclose(plain.prediction, split.prediction, atol=1e-5)
+
+    def test_state_comes_back(self, name, batch):
+        module, other = ready(name, batch), ready(name, batch, seed=5)
+        with torch.no_grad():
+            plain = module(batch).prediction
+            if not isinstance(module, FittedModel):
+                assert not torch.equal(other(batch).prediction, plain)
+            assert all(isinstance(v, torch.Tensor) for v in module.state_dict().values())
+            other.load_state_dict(module.state_dict())
+            assert torch.equal(other(batch).prediction, plain)
+
+    def test_equal_seeds_prepare_equal_modules(self, name, batch):
+        before = torch.random.get_rng_state()
+        one, again = ready(name, batch, seed=3), ready(name, batch, seed=3)
+        assert torch.equal(torch.random.get_rng_state(), before)
+        for key, value in one.state_dict().items():
+            assert torch.equal(value, again.state_dict()[key]), key
+
+    def test_other_architectures_are_taken_or_refused_with_the_reason(self, name, batch):
+        module = ready(name, batch)
+        for architecture in (GREY_ARCH2, SIREN, INFERRED):
+            group = networks(architecture, 2)
+            reason = module.refusal(architecture)
+            if name in ANY_ARCHITECTURE:
+                assert reason is None
+                assert module([group]).prediction.shape == (2, 1)
+                continue
+            assert reason is not None
+            assert name in reason
+            assert architecture.family in reason
+            assert "choose a model that takes any architecture" in reason
+            with pytest.raises(ModelError) as caught:
+                module([*batch, group])
+            assert str(caught.value) == reason
+            with pytest.raises(ModelError):
+                ready(name, [*batch, group])
+
+    def test_networks_with_the_same_tensors_are_taken(self, name, batch):
+        module = ready(name, batch)
+        assert module.refusal(WIDER_IMAGES) is None
+        same = [Group(architecture=WIDER_IMAGES, weights=batch[0].weights)]
+        assert torch.equal(module(same).prediction, module(batch).prediction)
+
+    def test_weights_of_another_length_are_refused(self, name, batch):
+        module = ready(name, batch)
+        with pytest.raises(WeightsError, match="arch1 has 4,970 weights for each network, got 9"):
+            module([Group(architecture=ARCH1, weights=torch.zeros(2, 9))])
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "count"),
+    [
+        ("sne", SIREN, 357_089),
+        ("deepsets", ARCH1, 99_457),
+        ("statnn", ARCH1, 1_059_001),
+        ("mlp", ARCHS["siren"].describe(input_shape=(1,), classes=1), 14_017),
+        ("statnn", SIREN, 1_045_001),
+    ],
+)
+def test_models_have_the_published_sizes(name, architecture, count):
+    module = ready(name, [networks(architecture, 12)])
+    assert sum(p.numel() for p in module.parameters()) == count
+
+
+def test_unknown_models_and_settings_are_refused_with_what_there_is():
+    with pytest.raises(SettingError, match="no model 'dwsnet'; there are: sne, mlp, deepsets"):
+        model_kind("dwsnet")
+    with pytest.raises(SettingError, match="no setting 'hight'; there are: bridge, chunk"):
+        read_config(model_kind("sne"), {"hight": 3})
+    with pytest.raises(SettingError, match="no component 'levels'; there are: level_encoder, type"):
+        SneConfig(without=("levels",))
+    with pytest.raises(SettingError, match=r"must be a multiple of the heads, got self\.width=64"):
+        SneConfig(heads=7)
+    with pytest.raises(SettingError, match="sizes are at least 1"):
+        SneConfig(head=(0,))
+
+
+def test_configs_come_back_from_plain_values():
+    config = SneConfig(without=COMPONENTS[:1], head=(5, 6))
+    values = {"without": list(COMPONENTS[:1]), "head": [5, 6]}
+    assert read_config(model_kind("sne"), values) == config
+
+
+def test_boosting_that_is_not_fitted_says_so(batch):
+    preparation = Preparation(
+        architectures=(ARCH1,), scaling=learn_scaling([(ARCH1, batch[0].weights)]), task="share"
+    )
+    with pytest.raises(ModelError, match="boosting has no trees yet: fit it, or load"):
+        prepare(model_kind("boosting"), preparation)(batch)
+    with pytest.raises(SettingError, match="no task 'ranking' for boosting; there are: share, num"):
+        prepare(model_kind("boosting"), replace(preparation, task="ranking"))
+
+
+def test_boosting_stops_where_validation_networks_say_and_keeps_its_text():
+    group = networks(SIREN, 120)
+    weights = group.weights * torch.linspace(0.5, 2, 120)[:, None]
+    order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
+    train, val = ([Group(architecture=SIREN, weights=weights[o])] for o in (order[:80], order[80:]))
+    preparation = Preparation(
+        architectures=(SIREN,), scaling=learn_scaling([(SIREN, train[0].weights)]), task="number"
+    )
+    kind = model_kind("boosting")
+    config = read_config(kind, {"patience": 10, "learning_rate": 0.2, "absolute": False})
+    module = prepare(kind, preparation, config=config)
+    module.fit(train, target(train), (val, target(val)))
+    assert module.text.startswith("tree\n")
+    assert 0 < module.text.count("\nTree=") < 400
+    error = (module(val).prediction[:, 0] - target(val)).square().mean()
+    assert error < 0.2 * target(val).var()
