@@ -24,7 +24,7 @@ def provenance() -> dict[str, Any]:
             "platform": cpu_name(),
             "cores": available_cores(),
             "load_average": round(os.getloadavg()[0], 2),
-            "system": f"{platform.system()} {platform.release()}",
+            "system": f"{platform.system()} {".".join(platform.release().split(".")[:2])}",
         },
         "versions": {"python": platform.python_version(), **_versions(), "c++": _compiler()},
         "revision": revision(),
