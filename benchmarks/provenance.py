@@ -24,9 +24,9 @@ def provenance() -> dict[str, Any]:
             "platform": cpu_name(),
             "cores": available_cores(),
             "load_average": round(os.getloadavg()[0], 2),
-            "system": f"{platform.system()} {".".join(platform.release().split(".")[:2])}",
+            "system": f"{platform.system()} {_kernel()}",
         },
-        "versions": {"python": platform.python_version(), **_versions(), "c++": _compiler()},
+        "versions": {"python": platform.python_version(), **_versions(), "compiler": _compiler()},
         "revision": revision(),
         "threads": 1,
         "date": today(),
@@ -88,3 +88,8 @@ def _compiler() -> str:
     from zoogen.train.native.library import compiler, compiler_version
 
     return compiler_version() if compiler() else "absent"
+
+
+def _kernel() -> str:
+    """Major and minor version; what follows names a build."""
+    return ".".join(platform.release().split(".")[:2])
