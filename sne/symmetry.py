@@ -44,9 +44,9 @@ class Drawn:
     A space within another (channels in a head) has a row for each new index of the outer one.
     """
 
-    orders: Mapping[str, Int[Tensor, "b ..."]] = field(default_factory=dict)
+    orders: Mapping[str, Int[Tensor, "b ..."]] = field(default_factory=dict[str, Tensor])
     """New index i is old index orders[i]."""
-    signs: Mapping[str, Float[Tensor, "b ..."]] = field(default_factory=dict)
+    signs: Mapping[str, Float[Tensor, "b ..."]] = field(default_factory=dict[str, Tensor])
 
     def to(self, device: torch.device) -> "Drawn":
         """The same elsewhere."""
@@ -182,7 +182,9 @@ def _axis(
         return _product(axis, spaces, drawn, device=device)
     parts = [_axis(block, spaces, drawn, device=device) for block in axis.blocks]
     rows = max(len(there) for there, _ in parts)
-    index, signs, start = [], [], 0
+    index: list[Tensor] = []
+    signs: list[Tensor] = []
+    start = 0
     for block, (there, sign) in zip(axis.blocks, parts, strict=True):
         index.append((start + there).expand(rows, -1))
         signs.append(sign.expand(rows, -1))

@@ -1,0 +1,42 @@
+"""Counted work against what torch counts, and how it grows."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from weight_cases import ARCH1, INFERRED, SIREN, networks
+
+from sne.encoder import Encoder
+from sne.scaling import no_scaling
+from sne.settings import SneConfig
+from sne.work import forward_flops
+
+CONFIG = SneConfig()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [CONFIG, replace(CONFIG, width=32, sabs=2), replace(CONFIG, without=("set_functions",))],
+    ids=["default", "narrow", "without set functions"],
+)
+def test_counted_work_is_torchs_count(config):
+    encoder = Encoder(config, no_scaling())
+    batch = [networks(a, n) for a, n in ((ARCH1, 2), (SIREN, 3), (INFERRED, 1))]
+    # torch does not count its fused attention on the CPU.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        encoder(batch)
+    counted = forward_flops(encoder.plan(batch).shapes, config)
+    bridge = 2 * 6 * config.width * config.encoding
+    assert counted + bridge == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_chunk_work_is_linear_in_the_number_of_weights():
+    def chunks(count: int) -> int:
+        return forward_flops({"chunks": ((count, 32),)}, CONFIG)
+
+    assert chunks(100) == 100 * chunks(1)
+    assert forward_flops({"tensors": ((1, 200),)}, CONFIG) > 2 * forward_flops(
+        {"tensors": ((1, 100),)}, CONFIG
+    )
