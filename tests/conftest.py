@@ -49,3 +49,14 @@ def image_slices(image_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
                 table.slice(0, rows), folder / name / file_name, write_page_checksum=True
             )
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` are skipped, with the reason, where there is no CUDA device."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if marked:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
