@@ -27,8 +27,7 @@ demo: $(STAMP)  ## make two small real zoos, check them, print what they are
 	$(BIN)/python -m zoogen.info zoos/demo-sine
 
 test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on two cores)
-	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow and not compile"
-	$(BIN)/python -m pytest -m "compile and not slow"
+	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow"
 
 test-slow: $(STAMP)  ## the tests of minutes
 	$(BIN)/python -m pytest -m slow --timeout=3600
