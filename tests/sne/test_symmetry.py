@@ -92,7 +92,9 @@ def test_the_control_moves_one_axis_of_one_tensor(generator):
     own = touched[0]
     cells = move.index[:, own.offset : own.offset + own.size].view(3, *own.shape) - own.offset
     places = torch.arange(own.size).view(own.shape)
-    fixed = [(cells // s % n == places // s % n).all() for s, n in ((144, 16), (9, 16), (1, 9))]
+    fixed = [
+        bool((cells // s % n == places // s % n).all()) for s, n in ((144, 16), (9, 16), (1, 9))
+    ]
     assert fixed.count(False) == 1
 
 
