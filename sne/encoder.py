@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from sne.batching import Planner
 from sne.blocks import Mean, Pma, Rows, Sab
+from sne.initial import preserve
 from sne.model import Batch
 from sne.plan import Chunks, Plan, Sets
 from sne.positions import Positions, sinusoid
@@ -109,6 +110,8 @@ class Encoder(nn.Module):
         self.network = later(sizes=(width, wide))
         linear = config.bridge == "linear"
         self.bridge = nn.Linear(width, config.encoding) if linear else nn.Identity()
+        if config.initial == "preserving":
+            preserve(self)
         self._planner = Planner(config.grouping)
         on = "element" in config.positions
         places = torch.arange(config.chunk) if on else torch.full((config.chunk,), -1)

@@ -11,6 +11,7 @@ from sne.plan import Grouping
 from sne.tokens import Chunking
 
 Bridge: TypeAlias = Literal["linear", "pma"]
+Initial: TypeAlias = Literal["preserving", "torch"]
 COMPONENTS = (
     "level_encoder",
     "type_encoder",
@@ -56,6 +57,8 @@ class SneConfig:
     """From the width to the encoding: a linear layer, or a last PMA of that width."""
     head: tuple[int, ...] = (512,)
     """Hidden layers of the predictor: (512,) for INRs, (1000, 1000) for CNNs (Table 15)."""
+    initial: Initial = "preserving"
+    """Initial weights: torch's own let an encoding forget what it encodes, see `initial`."""
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.without) - set(COMPONENTS)):

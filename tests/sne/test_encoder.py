@@ -27,13 +27,8 @@ def batch_of(members: Sequence[tuple[Architecture, int]], *, seed: int = 0) -> B
 
 
 def make(config: SneConfig, scaling: InputScaling | None = None, *, seed: int = 0) -> Encoder:
-    """With parameters large enough that encodings depend on the weights, not on the biases."""
     torch.manual_seed(seed)
-    encoder = Encoder(config, scaling or no_scaling()).eval()
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            parameter.mul_(1.4)
-    return encoder
+    return Encoder(config, scaling or no_scaling()).eval()
 
 
 def encoded(encoder: Encoder, batch: Batch) -> torch.Tensor:
@@ -108,7 +103,8 @@ def test_slabs_that_are_computed_again_have_the_same_gradients():
         encoder = make(SMALL).double()
         encoder.slabs = slabs
         encoder([replace(g, weights=g.weights.double()) for g in batch]).square().sum().backward()
-        found.append(torch.cat([p.grad.flatten() for p in encoder.parameters()]))
+        gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
+        found.append(torch.cat([g.flatten() for g in gradients]))
     assert found[0].std() > 0
     assert change(*found) < 1e-10
 
@@ -148,7 +144,7 @@ def test_order_counts_where_it_is_encoded_and_only_there(kind):
         encoder = make(config)
         plain = encoded(encoder, [networks(SIREN, 2)])
         moved = change(plain, encoded(encoder, [_shuffled(kind)]))
-        assert moved > 1e-3 if ordered else moved < 1e-5
+        assert moved > 1e-4 if ordered else moved < 1e-6
 
 
 def test_kernel_positions_tell_kernels_apart():
@@ -182,6 +178,16 @@ def test_scaled_weights_are_what_is_encoded():
         scaling, mean=torch.full_like(scaling.mean, 2), std=torch.full_like(scaling.std, 5)
     )
     assert change(plain, encoded(make(SMALL, by_hand), [shifted])) < 1e-5
+
+
+def test_initial_encodings_depend_on_the_weights():
+    """With torch's own values they hardly do."""
+    group = networks(SIREN, 20)
+    for config, depends in ((SneConfig(), True), (SneConfig(initial="torch"), False)):
+        for seed in range(3):
+            z = encoded(make(config, seed=seed), [group])
+            share = float(z.std(0).mean() / z.abs().mean())
+            assert share > 0.03 if depends else share < 0.01
 
 
 def test_the_inr_model_has_the_published_size():
