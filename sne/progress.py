@@ -16,6 +16,7 @@ PLAIN_EVERY_S = 10.0
 REDRAW_EVERY_S = 0.2
 SLOW_START_S = 3.0
 """A first step that takes longer is mentioned."""
+FIRST_STEP = "{:.0f} s until the first step was done (reading, compiling, warming up)"
 
 
 class Watch:
@@ -97,7 +98,7 @@ def _lines(watch: Watch) -> Iterator[Draw]:
     def draw(first: bool, progress: Progress) -> None:
         nonlocal last
         if first and watch.warm_up_s > SLOW_START_S:
-            _say(f"first step: {watch.warm_up_s:.0f} s (compiling and warming up)")
+            _say(FIRST_STEP.format(watch.warm_up_s))
         done = progress.epoch == progress.epochs
         if done or time.monotonic() - last >= PLAIN_EVERY_S:
             last = time.monotonic()
@@ -120,7 +121,7 @@ def _bar(watch: Watch) -> Iterator[Draw]:
         def draw(first: bool, progress: object) -> None:
             nonlocal last
             if first and watch.warm_up_s > SLOW_START_S:
-                bar.console.print(f"first step: {watch.warm_up_s:.0f} s (compiling, warming up)")
+                bar.console.print(FIRST_STEP.format(watch.warm_up_s))
             if time.monotonic() - last >= REDRAW_EVERY_S or watch.share == 1.0:
                 last = time.monotonic()
                 bar.update(task, completed=watch.share, line=watch.line())

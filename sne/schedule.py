@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from sne.errors import SettingError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerConfig:
@@ -29,15 +31,15 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or self.decay <= 0 or self.weight_decay < 0:
-            raise ValueError(
+            raise SettingError(
                 f"learning rate and decay are above 0, weight decay from 0, got {self}"
             )
         if list(self.milestones) != sorted(self.milestones):
-            raise ValueError(f"milestones ascend, got {self.milestones}")
+            raise SettingError(f"milestones ascend, got {self.milestones}")
         if not all(0 < m < 1 for m in self.milestones):
-            raise ValueError(f"milestones are shares of the epochs, in (0, 1): {self.milestones}")
+            raise SettingError(f"milestones are shares of the epochs, in (0, 1): {self.milestones}")
         if self.clip_norm is not None and self.clip_norm <= 0:
-            raise ValueError(f"the gradient's norm is clipped to above 0, got {self.clip_norm}")
+            raise SettingError(f"the gradient's norm is clipped to above 0, got {self.clip_norm}")
 
 
 def make_optimizer(

@@ -71,3 +71,9 @@ def load_state(run: Path) -> State | None:
         raise RunError(
             f"{folder} is damaged ({error}): remove it to train this run from the start"
         ) from error
+
+
+def clear_state(run: Path) -> None:
+    """Remove the state of a training that is done; it is three times as large as the model."""
+    for path in [run / FOLDER / RECORD, *(run / FOLDER).glob("*.safetensors")]:
+        path.unlink(missing_ok=True)

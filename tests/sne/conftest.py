@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from sne.config import TrainConfig
+from sne.recipes import default_config
+from sne.train import train
 
 
 def make_zoo(folder: Path, *arguments: str) -> Path:
@@ -39,3 +44,25 @@ def sine_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """80 SIRENs: 64 to train on, 8 to select, 8 to test."""
     folder = tmp_path_factory.mktemp("zoos") / "sine"
     return make_zoo(folder, "--dataset", "sine", "--arch", "siren", "--members", "80")
+
+
+def small_config(zoo: Path, *, epochs: int = 3, recipe: str = "cnn") -> TrainConfig:
+    """A training of a small SNE, done in seconds."""
+    config = default_config([str(zoo)], recipe=recipe)
+    settings = replace(
+        config.settings, chunk=16, width=8, heads=1, chunk_sabs=2, sabs=1, encoding=8, head=(8,)
+    )
+    training = replace(config.training, epochs=epochs, batch=8)
+    return replace(config, settings=settings, training=training)
+
+
+def quick_config(zoo: Path) -> TrainConfig:
+    """One epoch of a model that is fast: for what does not depend on the model."""
+    config = small_config(zoo, epochs=1)
+    return replace(config, settings=replace(config.settings, without=("set_functions",)))
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SNE trained on digits × arch1 for three epochs."""
+    return train(small_config(digits_zoo), tmp_path_factory.mktemp("runs") / "digits").path

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sne.errors import RunError, TrainingError
+from sne.errors import RunError, SettingError, TrainingError
 from sne.fit import Fitted, Progress, Saving, fit
 from sne.schedule import OptimizerConfig, learning_rate
 from sne.state import FOLDER, RECORD, State, load_state, save_state
@@ -177,5 +177,5 @@ def test_the_step_size_falls_at_milestones():
     ],
 )
 def test_impossible_settings(changed, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SettingError, match=message):
         OptimizerConfig(**changed)

@@ -1,0 +1,162 @@
+"""What a gradient-trained model learns from: batches of networks, the task's loss, the penalty.
+
+Everything random in a step follows from (seed, epoch, step): the batch and its symmetries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sne.config import Symmetry, Training
+from sne.losses import TASKS, logit_invariance
+from sne.model import Batch, Outputs
+from sne.pool import Pool
+from sne.predict import as_model, computing, device_of, predict
+from sne.sampling import AUGMENTATION, epoch_batches, steps_of, stream, torch_seed
+from sne.symmetry import move_batch
+from sne.targets import Target
+
+
+class NetworkLesson:
+    """A `fit.Lesson` on pools of networks."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        target: Target,
+        *,
+        train: Pool,
+        validation: Pool | None,
+        training: Training,
+        symmetry: Symmetry,
+    ) -> None:
+        self.module = module
+        self._target, self._train, self._validation = target, train, validation
+        self._training, self._symmetry = training, symmetry
+        self._labels = labels_of(target, train.target)
+        self._epoch, self._batches = -1, list[Int[np.ndarray, " b"]]()
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        sizes = np.unique(self._train.zoo, return_counts=True)[1].tolist()
+        return steps_of(sizes, self._training.batch)
+
+    def backward(self, epoch: int, step: int) -> Mapping[str, Tensor]:
+        """See `fit.Lesson`."""
+        rows = self._rows(epoch, step)
+        size = self._training.micro_batch or len(rows)
+        sums: dict[str, Tensor] = {}
+        for number, first in enumerate(range(0, len(rows), size)):
+            part = rows[first : first + size]
+            seed = torch_seed(self._training.seed, epoch, step, number)
+            losses = self._losses(part, seed=seed)
+            share = len(part) / len(rows)
+            (losses["loss"] * share).backward()
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0) + loss.detach().double() * share
+        return sums
+
+    def validate(self) -> float | None:
+        """Mean loss of each zoo's validation networks, averaged over zoos."""
+        pool = self._validation
+        if pool is None or not len(pool):
+            return None
+        raw = predict(self.module, pool, how=self._training.inference).raw
+        prediction = torch.from_numpy(raw)
+        labels = labels_of(self._target, pool.target).double()
+        # A class that training never saw has no loss.
+        known = np.isfinite(pool.target) & (pool.target >= 0 if self._is_category else True)
+        losses = [
+            float(TASKS[self._target.kind].loss(prediction[own], labels[own]))
+            for number in np.unique(pool.zoo)
+            if (own := torch.from_numpy(known & (pool.zoo == number))).any()
+        ]
+        return float(np.mean(losses)) if losses else None
+
+    @property
+    def _is_category(self) -> bool:
+        return self._target.kind == "category"
+
+    def _rows(self, epoch: int, step: int) -> Int[np.ndarray, " b"]:
+        if epoch != self._epoch:
+            seed, batch = self._training.seed, self._training.batch
+            self._batches = epoch_batches(self._train.zoo, batch=batch, seed=seed, epoch=epoch)
+            self._epoch = epoch
+        return self._batches[step]
+
+    def _losses(self, rows: Int[np.ndarray, " b"], *, seed: int) -> dict[str, Tensor]:
+        device, symmetry = device_of(self.module), self._symmetry
+        generator = torch.Generator(device=device).manual_seed(seed)
+        batch = self._train.batch(rows)
+        if symmetry.augment:
+            batch = move_batch(batch, generator=generator, flip_signs=symmetry.sign_flips)
+        checked = self._checked(len(rows), seed)
+        moved: Batch = []
+        if checked.size:
+            moved = move_batch(
+                pick(batch, checked),
+                generator=generator,
+                copies=symmetry.invariance_copies,
+                flip_signs=symmetry.sign_flips,
+            )
+        with computing(self._training.precision, device):
+            outputs = as_model(self.module)([*batch, *moved])
+        plain, other = _split(outputs, len(rows))
+        labels = self._labels[torch.from_numpy(rows)].to(device)
+        task = TASKS[self._target.kind].loss(plain.prediction, labels)
+        if not checked.size:
+            return {"loss": task}
+        penalty = logit_invariance(
+            _rows_of(plain, torch.from_numpy(checked).to(device)),
+            other,
+            place=symmetry.invariance_at,
+            task=self._target.kind,
+        )
+        loss = task + symmetry.invariance * penalty
+        return {"loss": loss, "task": task, "invariance": penalty}
+
+    def _checked(self, count: int, seed: int) -> Int[np.ndarray, " c"]:
+        """Which networks of the batch the penalty is computed on."""
+        if not self._symmetry.invariance:
+            return np.array([], dtype=np.int64)
+        wanted = max(1, round(self._symmetry.invariance_share * count))
+        return np.sort(stream(seed, AUGMENTATION).permutation(count)[:wanted])
+
+
+def pick(batch: Batch, places: Int[np.ndarray, " c"]) -> Batch:
+    """Some networks of a batch, by their ascending places in it."""
+    picked, first = [], 0
+    for group in batch:
+        count = len(group.weights)
+        own = places[(places >= first) & (places < first + count)] - first
+        first += count
+        if own.size:
+            index = torch.from_numpy(own).to(group.weights.device)
+            picked.append(replace(group, weights=group.weights[index]))
+    return picked
+
+
+def _split(outputs: Outputs, count: int) -> tuple[Outputs, Outputs]:
+    """The first networks and the others, in float32 whatever they were computed in."""
+    encoding, prediction = outputs.encoding.float(), outputs.prediction.float()
+    return (
+        Outputs(encoding=encoding[:count], prediction=prediction[:count]),
+        Outputs(encoding=encoding[count:], prediction=prediction[count:]),
+    )
+
+
+def _rows_of(outputs: Outputs, rows: Int[Tensor, " c"]) -> Outputs:
+    return Outputs(encoding=outputs.encoding[rows], prediction=outputs.prediction[rows])
+
+
+def labels_of(target: Target, values: Float[np.ndarray, " n"]) -> Float[Tensor, " n"]:
+    """What a module is to give."""
+    labels = torch.from_numpy(values)
+    if target.kind == "number":
+        labels = (labels - target.mean) / target.scale
+    return labels.float()

@@ -1,0 +1,64 @@
+"""Training recipes: what the paper sets for classifiers and for INRs, where the two differ.
+
+A recipe gives defaults; flags change them one by one. Everything else has one default for both,
+beside its flag.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sne.config import Data, Symmetry, TrainConfig
+from sne.errors import SettingError
+from sne.model import read_config
+from sne.models import model_kind
+from sne.zoo import Zoo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Defaults for one kind of network. Baselines have no penalty and settings of their own."""
+
+    summary: str
+    symmetry: Symmetry
+    """Of SNE."""
+    settings: Mapping[str, Any]
+    """Of SNE."""
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "inr": Recipe(
+        summary="INRs and MLPs: encoding of 32, head of 512 (section 4.1), λ = 0.1",
+        symmetry=Symmetry(invariance=0.1),
+        settings={"encoding": 32, "head": (512,)},
+    ),
+    "cnn": Recipe(
+        summary="CNNs: encoding of 1024, head of 1000, 1000 (Table 15), no penalty (App. E.1)",
+        symmetry=Symmetry(),
+        settings={"encoding": 1024, "head": (1000, 1000)},
+    ),
+}
+"""By name; λ is ours, the paper prints none."""
+
+
+def recipe_for(zoos: Sequence[Zoo]) -> str:
+    """The recipe for zoos' networks: `cnn` if any of them has a convolution."""
+    tensors = (t for zoo in zoos for a in zoo.architectures.values() for t in a.tensors)
+    return "cnn" if any(t.layer_type.startswith("conv") for t in tensors) else "inr"
+
+
+def default_config(zoo: Sequence[str], *, model: str = "sne", recipe: str = "inr") -> TrainConfig:
+    """A recipe's training of a model, for `dataclasses.replace`.
+
+    Raises:
+        SettingError: no such model or recipe; the sentence lists those there are.
+    """
+    if recipe not in RECIPES:
+        raise SettingError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
+    kind, own = model_kind(model), model == "sne"
+    return TrainConfig(
+        data=Data(zoo=tuple(zoo)),
+        model=model,
+        settings=read_config(kind, RECIPES[recipe].settings if own else {}),
+        symmetry=RECIPES[recipe].symmetry if own else Symmetry(),
+    )

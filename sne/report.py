@@ -1,0 +1,200 @@
+"""Figures for people: tables on a terminal by rich, plain text where it is piped; messages.
+
+What is printed is what the JSON holds, so both say the same.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sne.checkpoint import Run
+from sne.progress import duration_text
+
+NAMES: Mapping[str, str] = {
+    "tau": "Kendall's τ-b",
+    "tau_above_chance": "τ-b above chance",
+    "mse": "mean squared error",
+    "mae": "mean absolute error",
+    "r2": "R²",
+    "accuracy": "accuracy",
+    "cross_entropy": "cross-entropy (nat)",
+}
+HEADER = ("figure", "value", "interval", "n", "")
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """One table with what stands above and below it."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def evaluation_section(figures: Json) -> Section:
+    """The table of one evaluation, as `Evaluation.to_json` has it."""
+    zoo = figures["zoo"]
+    rows = tuple(_rows(figures))
+    level = next((m["level"] for m in (figures["metrics"] or {}).values()), 0.95)
+    return Section(
+        title=(
+            f"{figures['target']} of {zoo['dataset']} × {zoo['family']}, split {figures['split']}: "
+            f"{zoo['uri']}"
+        ),
+        rows=rows,
+        notes=tuple(_notes(figures, level=level)),
+    )
+
+
+def run_notes(result: Json) -> list[str]:
+    """Budget, and whether anything was learnt, as result.json has them."""
+    notes: list[str] = []
+    if budget := result.get("budget"):
+        took = duration_text(budget["seconds"])
+        if budget["epochs"]:
+            notes.append(
+                f"budget: {budget['epochs']} epochs, {budget['steps']} steps, {took}; kept epoch "
+                f"{budget['best_epoch']}"
+            )
+        else:
+            notes.append(f"budget: fitted at once, {took}")
+    trained = result.get("trained")
+    if trained and not trained["enough"]:
+        notes.append(
+            "NOT TRAINED ENOUGH: on its own training networks it is no better than a constant "
+            f"(gain {_interval_text(trained['gain_over_constant'])}); its figures say nothing of "
+            "the method"
+        )
+    return notes
+
+
+def print_run(run: Run) -> None:
+    """A training's outcome on stdout."""
+    tests = run.result.get("tests", [])
+    _print(
+        [evaluation_section(test) for test in tests], [*run_notes(run.result), f"run: {run.path}"]
+    )
+
+
+def print_evaluation(figures: Json, notes: Sequence[str] = ()) -> None:
+    """One evaluation on stdout, as `evaluation.figures_json` has it."""
+    _print([evaluation_section(figures)], [*run_notes(figures), *notes])
+
+
+def log_to_stderr() -> None:
+    """Messages of sne's commands go to stderr as they are."""
+    log = logging.getLogger("sne")
+    if not log.handlers:
+        log.addHandler(_Stderr())
+        log.setLevel(logging.INFO)
+        log.propagate = False
+
+
+class _Stderr(logging.Handler):
+    """Writes to whatever `sys.stderr` is now: progress bars replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def _rows(figures: Json) -> Iterator[tuple[str, ...]]:
+    for name, measured in (figures["metrics"] or {}).items():
+        note = measured["reason"] or ""
+        if measured.get("ceiling") is not None and measured["value"] is not None:
+            note = f"ceiling {measured['ceiling']:.3f}: {measured['tied']:.1%} of pairs are tied"
+        yield (
+            NAMES.get(name, name),
+            _number(measured["value"]),
+            _interval(measured),
+            str(measured["n"]),
+            note,
+        )
+    invariance = figures["invariance"]
+    if invariance and invariance["functional"] is not None:
+        control = _number(invariance["control"])
+        yield (
+            "invariance error",
+            _number(invariance["functional"]),
+            "",
+            str(invariance["n"]),
+            f"{control} for permutations that change the function",
+        )
+
+
+def _notes(figures: Json, *, level: float) -> Iterator[str]:
+    if figures["reason"]:
+        yield f"n/a: {figures['reason']}"
+        return
+    yield f"intervals: {level:.0%}, networks drawn again"
+    if figures["dropped"]:
+        yield f"{figures['dropped']} networks were left out: a weight is not finite"
+    if figures["unseen"]:
+        kinds = ", ".join(figures["unseen"])
+        yield f"never seen in training, scaled as their nearest role: {kinds}"
+    invariance = figures["invariance"]
+    if invariance and invariance["functional"] is None and invariance["reason"]:
+        yield f"no invariance error: {invariance['reason']}"
+
+
+def _print(sections: Sequence[Section], notes: Sequence[str]) -> None:
+    if sys.stdout.isatty():
+        _print_rich(sections, notes)
+        return
+    lines: list[str] = []
+    for section in sections:
+        lines += [section.title, *_plain(section), *section.notes, ""]
+    print("\n".join([*lines, *notes]))
+
+
+def _print_rich(sections: Sequence[Section], notes: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for section in sections:
+        console.print(f"\n[bold]{section.title}")
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        for place, name in enumerate(HEADER):
+            table.add_column(name, justify="right" if place in (1, 3) else "left", overflow="fold")
+        for row in section.rows:
+            table.add_row(*row)
+        if section.rows:
+            console.print(table)
+        for note in section.notes:
+            console.print(note, style="dim")
+    for note in notes:
+        console.print(note, style="bold red" if note.startswith("NOT") else "")
+
+
+def _plain(section: Section) -> list[str]:
+    if not section.rows:
+        return []
+    lines = [HEADER, *section.rows]
+    widths = [max(len(row[place]) for row in lines) for place in range(len(HEADER))]
+    return [
+        "  ".join(
+            cell.rjust(width) if place in (1, 3) else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in lines
+    ]
+
+
+def _interval(measured: Json) -> str:
+    if measured["low"] is None:
+        return ""
+    return f"{_number(measured['low'])} … {_number(measured['high'])}"
+
+
+def _interval_text(measured: Json) -> str:
+    interval = _interval(measured)
+    return _number(measured["value"]) + (f", interval {interval}" if interval else "")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
