@@ -193,7 +193,9 @@ def test_initial_encodings_depend_on_the_weights():
 def test_the_inr_model_has_the_published_size():
     preparation = Preparation(architectures=(SIREN,), scaling=no_scaling(), task="number")
     module = prepare(KIND, preparation)
-    parts = dict.fromkeys(("chunk", "tensor", "layer", "network", "bridge", "predictor"), 0)
+    parts: dict[str, int] = dict.fromkeys(
+        ("chunk", "tensor", "layer", "network", "bridge", "predictor"), 0
+    )
     for name, parameter in module.named_parameters():
         parts[next(part for part in parts if part in name.split("."))] += parameter.numel()
     assert parts == {
