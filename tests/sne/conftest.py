@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -63,6 +64,12 @@ def quick_config(zoo: Path) -> TrainConfig:
 
 
 @pytest.fixture(scope="session")
-def digits_run(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small SNE trained on digits × arch1 for three epochs."""
+def trained_digits_run(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small SNE trained on digits × arch1 for three epochs; copied, never used itself."""
     return train(small_config(digits_zoo), tmp_path_factory.mktemp("runs") / "digits").path
+
+
+@pytest.fixture(scope="module")
+def digits_run(trained_digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run for one file of tests, which may leave evaluations in it."""
+    return copytree(trained_digits_run, tmp_path_factory.mktemp("run") / "digits")
