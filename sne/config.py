@@ -114,6 +114,8 @@ class Machine:
     """torch.compile the model: a longer start, on GPUs a faster step."""
     save_every: Annotated[float, flag("SECONDS")] = 30.0
     """How often a state to go on from is saved."""
+    save_epochs: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Save one at the end of each epoch as well, so that a kill costs the running epoch at most."""
 
     def __post_init__(self) -> None:
         if self.save_every < 0 or (self.threads is not None and self.threads < 1):

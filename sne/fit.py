@@ -86,6 +86,8 @@ class Saving:
     every_s: float
     """At the first step so long after the last state; the end of the training always."""
     save: Save
+    each_epoch: bool = False
+    """At the end of each epoch as well."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -144,7 +146,8 @@ def fit(
                 saved = time.monotonic()
         _close_epoch(lesson, course, rate=rate)
         report(_progress(lesson, course, epochs=epochs, row=course.curves[-1]))
-        if course.epoch == epochs or time.monotonic() - saved >= saving.every_s:
+        due = saving.each_epoch or time.monotonic() - saved >= saving.every_s
+        if due or course.epoch == epochs:
             saving.save(_state(lesson, optimizer, course))
             saved = time.monotonic()
     return Fitted(

@@ -146,7 +146,7 @@ def _fit(
         epochs=config.training.epochs,
         state=load_state(out),
         report=report,
-        saving=Saving(every_s=machine.save_every, save=save),
+        saving=Saving(every_s=machine.save_every, save=save, each_epoch=machine.save_epochs),
     )
     return fitted, lesson.steps * len(fitted.curves)
 

@@ -45,14 +45,16 @@ class Stop(Exception):
 CONFIG = OptimizerConfig(learning_rate=0.02)
 
 
-def run(lesson=None, *, epochs=8, state=None, save=None, report=None, config=CONFIG) -> Fitted:
+def run(
+    lesson=None, *, epochs=8, state=None, save=None, report=None, config=CONFIG, saving=None
+) -> Fitted:
     return fit(
         lesson or Line(),
         config,
         epochs=epochs,
         state=state,
         report=report or (lambda progress: None),
-        saving=Saving(every_s=0.0, save=save or (lambda state: None)),
+        saving=saving or Saving(every_s=0.0, save=save or (lambda state: None)),
     )
 
 
@@ -131,6 +133,13 @@ def test_one_state_is_kept_and_a_finished_one_trains_no_more(tmp_path):
     again = run(state=load_state(tmp_path))
     assert losses(again) == losses(whole)
     assert load_state(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize(("each_epoch", "moments"), [(True, [1, 2, 3]), (False, [3])])
+def test_states_are_saved_after_epochs_when_asked(each_epoch, moments):
+    saved: list[State] = []
+    run(epochs=3, saving=Saving(every_s=math.inf, save=saved.append, each_epoch=each_epoch))
+    assert [(state.epoch, state.step) for state in saved] == [(epoch, 0) for epoch in moments]
 
 
 def test_a_damaged_state_is_refused(tmp_path):
