@@ -97,7 +97,11 @@ class ScaleInputs(nn.Module):
         layer_type = torch.tensor([layer_type_index(t.layer_type) for t in tensors], device=device)
         role = torch.tensor([ROLES.index(t.role) for t in tensors], device=device)
         sizes = torch.tensor([t.size for t in tensors], device=device)
-        mean, std = (part.repeat_interleave(sizes) for part in self.of_kinds(layer_type, role))
+        # The size is given, so that it need not be read back from the device.
+        mean, std = (
+            part.repeat_interleave(sizes, output_size=architecture.parameters)
+            for part in self.of_kinds(layer_type, role)
+        )
         return (weights - mean) / std
 
 
