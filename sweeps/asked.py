@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from sne.errors import DataError
 from sne.files import read_json, write_json
 from sweeps.errors import ResultsError
+from sweeps.results import finished, read_results
 
 ASKED = "sweep.json"
 FORMAT_VERSION = 1
@@ -40,6 +43,8 @@ class Asked:
     """As it was typed."""
     entries: tuple[Entry, ...]
     """In the order of the tables."""
+    test_zoos: tuple[str, ...]
+    """Hashes of the zoos that are tested on, in order."""
     notes: tuple[str, ...] = ()
     """What a reader must know of all of it, for instance the budget."""
 
@@ -54,8 +59,24 @@ class Asked:
             kind=value["kind"],
             command=value["command"],
             entries=tuple(Entry(**entry) for entry in value["entries"]),
+            test_zoos=tuple(value["test_zoos"]),
             notes=tuple(value["notes"]),
         )
+
+
+def asked_figures(folder: Path, asked: Asked) -> Any:
+    """The figures that a sweep asked for and that are there, in its order, as `read_results`.
+
+    Raises:
+        ResultsError: none are there yet, or a file is damaged.
+    """
+    there = finished(folder)
+    wanted = dict.fromkeys(entry.trial for entry in asked.entries)
+    figures = read_results(folder, [trial for trial in wanted if trial in there])
+    tested = figures.column("test_zoo").to_pylist()
+    return figures.filter(
+        pa.array([zoo is None or zoo["hash"] in asked.test_zoos for zoo in tested], pa.bool_())
+    )
 
 
 def write_asked(folder: Path, asked: Asked) -> None:

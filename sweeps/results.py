@@ -162,6 +162,8 @@ def read_results(folder: Path, trials: Sequence[str] | None = None) -> Any:
             f"sweeps.ablation --out {folder}`"
         )
     wanted = sorted(there) if trials is None else list(trials)
+    if not wanted:
+        raise ResultsError(f"none of the {len(there)} trials in {folder} is of this sweep")
     if missing := [trial for trial in wanted if trial not in there]:
         raise ResultsError(
             f"{folder} has no result of {len(missing)} trials ({', '.join(missing[:3])}): the same "

@@ -135,7 +135,9 @@ def test_zoos_are_named_as_shortly_as_they_differ():
 
 def test_what_was_asked_for_comes_back(tmp_path: Path):
     entries = (Entry(trial="a", table="chunk size", row="16", seed=0),)
-    asked = Asked(kind="ablation", command="python -m sweeps.ablation", entries=entries)
+    asked = Asked(
+        kind="ablation", command="python -m sweeps.ablation", entries=entries, test_zoos=("z",)
+    )
     with pytest.raises(ResultsError, match=r"is no sweep's folder: it has no sweep\.json"):
         read_asked(tmp_path)
     write_asked(tmp_path, asked)
