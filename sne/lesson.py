@@ -91,7 +91,7 @@ class NetworkLesson:
 
     def _losses(self, rows: Int[np.ndarray, " b"], *, seed: int) -> dict[str, Tensor]:
         device, symmetry = device_of(self.module), self._symmetry
-        generator = torch.Generator(device=device).manual_seed(seed)
+        generator = _generator(device, seed)
         batch = self._train.batch(rows)
         if symmetry.augment:
             batch = move_batch(batch, generator=generator, flip_signs=symmetry.sign_flips)
@@ -126,6 +126,11 @@ class NetworkLesson:
             return np.array([], dtype=np.int64)
         wanted = max(1, round(self._symmetry.invariance_share * count))
         return np.sort(stream(seed, AUGMENTATION).permutation(count)[:wanted])
+
+
+def _generator(device: torch.device, seed: int) -> torch.Generator:
+    """On the device, but for `meta`, which holds no numbers (`sne.memory` plans a step there)."""
+    return torch.Generator("cpu" if device.type == "meta" else device).manual_seed(seed)
 
 
 def pick(batch: Batch, places: Int[np.ndarray, " c"]) -> Batch:

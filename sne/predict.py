@@ -88,12 +88,13 @@ def device_of(module: nn.Module) -> torch.device:
 def computing(precision: Precision, device: torch.device) -> Iterator[None]:
     """Compute in this precision for the time of the `with`; weights stay float32.
 
-    tf32 concerns CUDA's products alone; bf16 is autocast, on any device.
+    tf32 concerns CUDA's products alone; bf16 is autocast, on any device but `meta`, which has none.
     """
+    kind = "cpu" if device.type == "meta" else device.type
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else before)
     try:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bf16"):
             yield
     finally:
         torch.set_float32_matmul_precision(before)

@@ -6,12 +6,13 @@ once, up to rounding.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
@@ -35,6 +36,14 @@ DEVICE_SLABS = Slabs(elements=1 << 18, kept=sys.maxsize)
 def slabs_for(device: torch.device) -> Slabs:
     """What to use on a device unless told otherwise."""
     return CACHE_SLABS if device.type == "cpu" else DEVICE_SLABS
+
+
+def use_slabs(module: nn.Module, slabs: Slabs | None) -> None:
+    """Let all parts of a module that compute in slabs use these; None: what suits the device."""
+    parts: Iterator[Any] = module.modules()
+    for part in parts:
+        if hasattr(part, "slabs"):
+            part.slabs = slabs
 
 
 def in_slabs(
