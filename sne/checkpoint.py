@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from sne.canonical import put_in_order
 from sne.config import TrainConfig, differences
 from sne.errors import RunError
 from sne.files import read_json, write_bytes, write_json
@@ -157,6 +158,8 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
         outputs=target.outputs,
     )
     module = prepare(kind, preparation, config=config.settings)
+    if config.symmetry.canonical:
+        put_in_order(module)
     _load_weights(folder, module)
     return Run(
         path=folder,

@@ -79,7 +79,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Symmetry:
-    """What neurons' order may not change: as a penalty, as augmentation, or both."""
+    """What neurons' order may not change: by a penalty, by augmentation, or kept from the model."""
 
     invariance: float = 0.0
     """λ in loss + λ·½‖f(x) − f(g·x)‖² over symmetries g of the networks (Eqs. 10, 16)."""
@@ -93,6 +93,8 @@ class Symmetry:
     """Train on permuted copies, drawn anew for each step."""
     sign_flips: bool = False
     """Also flip signs of neurons that feed an odd function (SIRENs)."""
+    canonical: bool = False
+    """The model sees neurons in an order and with signs of their own, whatever order they have."""
 
     def __post_init__(self) -> None:
         if self.invariance < 0 or self.invariance_copies < 1 or not 0 < self.invariance_share <= 1:

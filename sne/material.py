@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from sne.canonical import put_in_order
 from sne.checkpoint import ZooUse
 from sne.config import Symmetry, TrainConfig
 from sne.errors import DataError, SettingError
@@ -77,8 +78,11 @@ def make_module(config: TrainConfig, material: Material) -> nn.Module:
     module = prepare(kind, preparation, config=config.settings, seed=config.training.seed)
     if isinstance(module, FittedModel) and config.symmetry != Symmetry():
         raise SettingError(
-            f"{config.model} is fitted at once, not in steps: leave out --invariance and --augment"
+            f"{config.model} is fitted at once, not in steps: leave out --invariance, --augment "
+            "and --canonical"
         )
+    if config.symmetry.canonical:
+        put_in_order(module)
     return module
 
 

@@ -181,7 +181,7 @@ def _axis(
     if not axis.blocks:
         return _product(axis, spaces, drawn, device=device)
     parts = [_axis(block, spaces, drawn, device=device) for block in axis.blocks]
-    rows = max(len(there) for there, _ in parts)
+    rows = max(max(len(there), len(sign)) for there, sign in parts)
     index: list[Tensor] = []
     signs: list[Tensor] = []
     start = 0
