@@ -99,7 +99,7 @@ class Encoder(nn.Module):
         self.slabs: Slabs | None = None
         """How much is computed at once; None: what suits the device."""
         self.scale = ScaleInputs(scaling)
-        self.positions = Positions(width, config.positions)
+        self.positions = Positions(width, config.positions, scale=config.position_scale)
         chunk_sabs = (half, config.chunk_sabs - half)
         later = partial(SetEncoder, config, sabs=(config.sabs, 0))
         self.chunk = SetEncoder(config, sizes=(1, width), sabs=chunk_sabs)
@@ -115,7 +115,7 @@ class Encoder(nn.Module):
         self._planner = Planner(config.grouping)
         on = "element" in config.positions
         places = torch.arange(config.chunk) if on else torch.full((config.chunk,), -1)
-        table = sinusoid(places, width=width, kind="element")
+        table = config.position_scale * sinusoid(places, width=width, kind="element")
         self.register_buffer("elements", table, persistent=False)
 
     def forward(self, batch: Batch) -> Float[Tensor, "b e"]:

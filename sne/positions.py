@@ -35,9 +35,9 @@ def sinusoid(index: Int[Tensor, " n"], *, width: int, kind: str) -> Float[Tensor
 class Positions(nn.Module):
     """The encodings that a model has switched on, for rows of a plan's code table."""
 
-    def __init__(self, width: int, kinds: Sequence[str]) -> None:
+    def __init__(self, width: int, kinds: Sequence[str], *, scale: float) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.scale = width, scale
         self.kinds = tuple(kind for kind in CODES if kind in kinds)
 
     def forward(self, codes: Int[Tensor, "u codes"]) -> Float[Tensor, "u d"]:
@@ -45,4 +45,4 @@ class Positions(nn.Module):
         total = torch.zeros(len(codes), self.width, device=codes.device)
         for kind in self.kinds:
             total += sinusoid(codes[:, CODES.index(kind)], width=self.width, kind=kind)
-        return total
+        return self.scale * total

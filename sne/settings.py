@@ -47,6 +47,9 @@ class SneConfig:
     role_encoding: bool = True
     """Weight or bias, where a chunk has its layer type and where a layer's tensors meet; without it
     the two cannot be told apart."""
+    position_scale: float = 0.1
+    """What all these sinusoids, which have a norm of √(width/2), are multiplied with. The paper
+    says nothing of it; at 1 they outweigh what an untrained block passes on of the weights."""
     without: tuple[str, ...] = ()
     """Components left out, of COMPONENTS."""
     layer_group: int = 4096

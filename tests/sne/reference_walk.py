@@ -150,7 +150,7 @@ class _Walk:
     def code(self, kind: str, index: int) -> Tensor:
         if kind not in self.config.positions:
             return torch.zeros(self.config.width)
-        return _sinusoid(kind, index, self.config.width)
+        return self.config.position_scale * _sinusoid(kind, index, self.config.width)
 
 
 @cache

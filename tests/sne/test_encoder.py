@@ -19,7 +19,7 @@ from zoogen.description import Architecture
 MIXED: Sequence[tuple[Architecture, int]] = (
     (SIREN, 2), (INFERRED, 2), (attention(), 1),
 )  # fmt: skip
-SMALL = SneConfig(width=16, encoding=12, chunk=16, head=())
+SMALL = SneConfig(width=16, encoding=12, chunk=16, head=(), position_scale=1.0)
 WHOLE = Slabs(elements=1 << 20, kept=1 << 20)
 
 
