@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from sne.cards import parse_card
 from sne.errors import SettingError
 from sne.losses import Penalty
 from sne.model import ModelKind, read_config
@@ -118,8 +119,16 @@ class Machine:
     """How often a state to go on from is saved."""
     save_epochs: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Save one at the end of each epoch as well, so that a kill costs the running epoch at most."""
+    card: Annotated[str | None, flag("SIZE", "a GPU's own memory; on a CPU nothing is checked")] = (
+        None
+    )
+    """A training that needs more memory, such as 11GB, is refused before anything is allocated."""
+    fit: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Instead, batches are computed in parts that fit; a run keeps the parts that it began with."""
 
     def __post_init__(self) -> None:
+        if self.card is not None:
+            parse_card(self.card)
         if self.save_every < 0 or (self.threads is not None and self.threads < 1):
             raise SettingError(
                 f"--save-every is from 0, --threads at least 1, got {self.save_every}, "

@@ -27,3 +27,7 @@ class RunError(SneError):
 
 class TrainingError(SneError):
     """Training that cannot go on."""
+
+
+class CapacityError(SneError):
+    """A training that its card cannot hold."""

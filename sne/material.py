@@ -74,6 +74,16 @@ def make_module(config: TrainConfig, material: Material) -> nn.Module:
         task=material.target.kind,
         outputs=material.target.outputs,
     )
+    return new_module(config, preparation)
+
+
+def new_module(config: TrainConfig, preparation: Preparation) -> nn.Module:
+    """A fresh module as a training wants it, for these architectures.
+
+    Raises:
+        ModelError: the model cannot take one of the architectures.
+        SettingError: a model that is fitted at once, with symmetries to train on.
+    """
     kind = model_kind(config.model)
     module = prepare(kind, preparation, config=config.settings, seed=config.training.seed)
     if isinstance(module, FittedModel) and config.symmetry != Symmetry():

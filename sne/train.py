@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sne.admission import admit
 from sne.checkpoint import CONFIG, RESULT, Run, begin_run, load_run, save_model
 from sne.config import Machine, TrainConfig
 from sne.errors import RunError, SneError
@@ -46,7 +47,7 @@ def train(
     Args:
         config: the training as a value.
         out: the run's folder.
-        machine: device, threads, how often states are saved.
+        machine: device, threads, how often states are saved, what must fit its card.
         report: called after each step and each epoch.
 
     Returns:
@@ -60,6 +61,7 @@ def train(
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     device = choose_device(machine.device)
+    config = admit(config, machine=machine, device=device, out=out)
     material = read_material(config, device=device)
     module = make_module(config, material).to(device)
     log.info("%s", summary_line(config, material, module))
