@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-from sne.capacity import fit_micro_batch
-from sne.cards import RESERVED_BYTES, Card, card_of, parse_card, size_text
+from sne.capacity import fit_micro_batch, refusal
+from sne.cards import Card, card_of, parse_card, size_text
 from sne.checkpoint import CONFIG, RESULT
 from sne.config import Machine, TrainConfig
 from sne.errors import CapacityError, SettingError
 from sne.files import read_json
 from sne.footprint import DeviceKind
-from sne.rehearsal import MemoryPlan, plan_training
+from sne.rehearsal import plan_training
 from sne.workload import read_workload
 
 log = logging.getLogger(__name__)
@@ -51,39 +51,17 @@ def admit(config: TrainConfig, *, machine: Machine, device: torch.device, out: P
     kind = _kind(device)
     plan = plan_training(config, workload, device=kind)
     if plan.fits(card):
-        log.info("memory: needs %s, the card has %s", size_text(plan.total_bytes), _room(card))
+        log.info("memory: %s needed, %s", size_text(plan.total_bytes), card)
         return config
-    found = fit_micro_batch(config, workload, card, device=kind)
-    if found is None or not chooses or begun:
-        raise CapacityError(refusal(config, plan, found, card=card))
-    log.info(
-        "memory: batches of %d are computed in parts of %d: they need %s, the card has %s",
-        *(config.training.batch, found.batch, size_text(found.total_bytes), _room(card)),
-    )
-    return _in_parts(config, found.batch)
-
-
-def refusal(config: TrainConfig, plan: MemoryPlan, found: MemoryPlan | None, *, card: Card) -> str:
-    """Why a training does not fit, and what would.
-
-    Args:
-        config: the training.
-        plan: of it.
-        found: the largest micro-batch that fits, as `capacity.fit_micro_batch` has it.
-        card: where it is to run.
-    """
-    needs = (
-        f"{config.model} needs {size_text(plan.total_bytes)} for {plan.batch} networks at once, "
-        f"and {card.label} has {_room(card)}"
-    )
-    if found is None:
-        return (
-            f"{needs}: not even one network at a time fits; take a larger card, or a smaller model"
-        )
-    return (
-        f"{needs}: --micro-batch {found.batch} would fit ({size_text(found.total_bytes)}, the same "
-        "steps), which --fit chooses in a new run"
-    )
+    if chooses and not begun and not plan.at_once:
+        found = fit_micro_batch(config, workload, card, device=kind)
+        if found is not None:
+            log.info(
+                "memory: batches of %d are computed in parts of %d: %s needed, %s",
+                *(config.training.batch, found.batch, size_text(found.total_bytes), card),
+            )
+            return _in_parts(config, found.batch)
+    raise CapacityError(refusal(config, workload, plan, card))
 
 
 def _card(machine: Machine, device: torch.device) -> Card | None:
@@ -99,11 +77,6 @@ def _card(machine: Machine, device: torch.device) -> Card | None:
 
 def _kind(device: torch.device) -> DeviceKind:
     return "cpu" if device.type == "cpu" else "cuda"
-
-
-def _room(card: Card) -> str:
-    total, kept = size_text(card.total_bytes), size_text(RESERVED_BYTES)
-    return f"{size_text(card.budget_bytes)} to give ({total}, less {kept} for its context)"
 
 
 def _in_parts(config: TrainConfig, size: int | None) -> TrainConfig:

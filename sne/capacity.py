@@ -7,13 +7,14 @@ once: the largest number is found from a handful of plans, most of them guessed 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from sne.cards import Card
+from sne.cards import Card, size_text
 from sne.config import TrainConfig
 from sne.footprint import DeviceKind
 from sne.rehearsal import MemoryPlan, plan_training
 from sne.workload import Workload
 
 SMALLEST_CHUNK = 4
+MORE_CHUNKS = 3
 
 
 def fit_micro_batch(
@@ -61,14 +62,49 @@ def fitting_chunks(
     sizes = _chunk_sizes(config, workload)
 
     def fits(chunk: int) -> bool:
-        settings = replace(config.settings, chunk=chunk)
-        plan = plan_training(replace(config, settings=settings), workload, device=device)
-        return plan.fits(card)
+        return _with_chunk(config, workload, chunk, device).fits(card)
 
     largest = next((size for size in reversed(sizes) if fits(size)), None)
     if largest is None:
         return None
     return next(size for size in sizes if size == largest or fits(size)), largest
+
+
+def refusal(config: TrainConfig, workload: Workload, plan: MemoryPlan, card: Card) -> str:
+    """Why a training that is planned so does not fit, and what would."""
+    needs = f"{config.model} needs {size_text(plan.total_bytes)} for {plan.batch} networks at once"
+    if plan.at_once:
+        return f"{needs}, all it learns from, and {card}: take a larger card"
+    remedies: list[str] = []
+    if (found := fit_micro_batch(config, workload, card, device=plan.device)) is not None:
+        remedies.append(
+            f"--micro-batch {found.batch} ({size_text(found.total_bytes)}; --fit chooses it in a "
+            "new run)"
+        )
+    if (chunk := _larger_chunk(config, workload, card, device=plan.device)) is not None:
+        remedies.append(f"--{config.model}.chunk {chunk}")
+    if not remedies:
+        return (
+            f"{needs}, and {card}: not even one network at a time would fit; take a larger card, "
+            "or a smaller model"
+        )
+    return f"{needs}, and {card}: {' or '.join(remedies)} would fit"
+
+
+def _larger_chunk(
+    config: TrainConfig, workload: Workload, card: Card, *, device: DeviceKind
+) -> int | None:
+    """The first that fits of a few; much larger ones save nothing more."""
+    sizes = _chunk_sizes(config, workload)
+    larger = [size for size in sizes if size > config.settings.chunk][:MORE_CHUNKS]
+    return next((s for s in larger if _with_chunk(config, workload, s, device).fits(card)), None)
+
+
+def _with_chunk(
+    config: TrainConfig, workload: Workload, chunk: int, device: DeviceKind
+) -> MemoryPlan:
+    settings = replace(config.settings, chunk=chunk)
+    return plan_training(replace(config, settings=settings), workload, device=device)
 
 
 def _chunk_sizes(config: TrainConfig, workload: Workload) -> list[int]:

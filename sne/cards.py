@@ -25,6 +25,10 @@ class Card:
         """What tensors may take."""
         return max(0, self.total_bytes - RESERVED_BYTES)
 
+    def __str__(self) -> str:
+        total, kept = size_text(self.total_bytes), size_text(RESERVED_BYTES)
+        return f"{self.label} has {size_text(self.budget_bytes)} to give ({total}, less {kept})"
+
 
 def parse_card(label: str) -> Card:
     """A card by its size, such as 11GB or 24GiB.

@@ -115,12 +115,13 @@ def evaluate(
     refusals = (as_model(run.module).refusal(a) for a in pool.architectures)
     if refused := [reason for reason in refusals if reason is not None]:
         return Evaluated(evaluation=Evaluation(**known, refusal=refused[0]), predictions=None)
-    predictions = predict(run.module, pool, how=how or run.inference)
+    how = how or run.inference
+    predictions = predict(run.module, pool, how=how)
     chance = chance_level(zoo, target)
     evaluation = Evaluation(
         **known,
         measured=judge(target, pool, predictions, chance=chance, resampling=resampling),
-        invariance=measure_invariance(run.module, pool),
+        invariance=measure_invariance(run.module, pool, at_once=how.batch),
         unseen=unseen_kinds(run.module, pool),
     )
     table = predictions_table(target, pool, predictions)

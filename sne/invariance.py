@@ -44,14 +44,18 @@ class Invariance:
 
 
 def measure_invariance(
-    module: nn.Module, pool: Pool, *, seed: int = 0, flip_signs: bool = False
+    module: nn.Module, pool: Pool, *, seed: int = 0, flip_signs: bool = False, at_once: int = BATCH
 ) -> Invariance:
-    """Measure on the first networks of a pool; float32, whatever the model was trained in."""
+    """Measure on the first networks of a pool; float32, whatever the model was trained in.
+
+    Args:
+        at_once: networks, or moved copies, that are computed together.
+    """
     rows = np.arange(min(len(pool), NETWORKS))
     batch = pool.batch(rows)
     if not all(has_symmetry(group.architecture) for group in batch):
         return _nothing(rows.size, "an architecture here declares no symmetry")
-    plain = _predictions(module, batch)
+    plain = _predictions(module, batch, at_once)
     errors: list[float | None] = []
     for functional in (True, False):
         generator = torch.Generator(device=device_of(module)).manual_seed(seed)
@@ -66,7 +70,7 @@ def measure_invariance(
         except SettingError:
             errors.append(None)
             continue
-        error = invariance_error(plain, _predictions(module, moved))
+        error = invariance_error(plain, _predictions(module, moved, at_once))
         errors.append(None if math.isnan(error) else error)
     reason = "the prediction is constant" if errors[0] is None else None
     return Invariance(
@@ -74,13 +78,13 @@ def measure_invariance(
     )
 
 
-def _predictions(module: nn.Module, batch: Batch) -> Tensor:
+def _predictions(module: nn.Module, batch: Batch, at_once: int) -> Tensor:
     """Group by group, a bounded number at a time."""
     return torch.cat(
         [
             infer(module, [type(group)(architecture=group.architecture, weights=part)]).prediction
             for group in batch
-            for part in group.weights.split(BATCH)
+            for part in group.weights.split(at_once)
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The flags of `python -m sne.train`: groups of a frozen config, the chosen model's among them.
+"""The flags of a training: groups of a frozen config, the chosen model's among them.
 
 Which groups there are, and their defaults, depend on --model and --recipe, which are looked for
 first; a recipe that is not named follows from the zoos.
@@ -7,7 +7,7 @@ first; a recipe that is not named follows from the zoos.
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,14 +65,45 @@ def parse_options(arguments: Sequence[str] | None = None) -> TrainOptions:
         SettingError: no such model or recipe.
         ZooError: a zoo cannot be read.
     """
+    config, parsed = parse_training(
+        arguments,
+        program=PROGRAM,
+        description=DESCRIPTION,
+        run=Choice,
+        more={"machine": Machine},
+    )
+    return TrainOptions(
+        config=config, machine=parsed.machine, out=parsed.run.out, json=parsed.run.json
+    )
+
+
+def parse_training(
+    arguments: Sequence[str] | None,
+    *,
+    program: str,
+    description: str,
+    run: type[Any],
+    more: Mapping[str, type[Any]],
+) -> tuple[TrainConfig, Any]:
+    """A training as flags, for a command with flags of its own.
+
+    Args:
+        arguments: None: those of the process.
+        program: for help, like the description.
+        description: what the command does.
+        run: the command's own flags, --model and --recipe among them.
+        more: groups of further ones, each with a default.
+
+    Returns:
+        The training, and an object with `run` and `more` as attributes.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     model, recipe = _first_look(given)
     defaults = default_config((), model=model, recipe=recipe)
-    groups = _groups(model, defaults)
     parsed: Any = tyro.cli(
-        groups,
-        prog=PROGRAM,
-        description=DESCRIPTION,
+        _groups(model, defaults, run, more),
+        prog=program,
+        description=description,
         args=given,
         config=(tyro.conf.DisallowNone,),
     )
@@ -84,9 +115,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> TrainOptions:
         optimizer=parsed.optimizer,
         symmetry=parsed.symmetry,
     )
-    return TrainOptions(
-        config=config, machine=parsed.machine, out=parsed.run.out, json=parsed.run.json
-    )
+    return config, parsed
 
 
 def _first_look(arguments: Sequence[str]) -> tuple[str, str]:
@@ -101,17 +130,19 @@ def _first_look(arguments: Sequence[str]) -> tuple[str, str]:
     return found.model, recipe_for(open_zoos(found.zoo))
 
 
-def _groups(model: str, defaults: TrainConfig) -> type[Any]:
+def _groups(
+    model: str, defaults: TrainConfig, run: type[Any], more: Mapping[str, type[Any]]
+) -> type[Any]:
     """A dataclass of all groups; the model's is named after it, so its flags begin with it."""
     flat = tyro.conf.OmitArgPrefixes
     kind = model_kind(model)
     fields: list[Any] = [
         ("data", flat[Data]),
-        ("run", flat[Choice]),
+        ("run", flat[run]),
         ("training", flat[Training], dataclasses.field(default=defaults.training)),
         ("optimizer", flat[OptimizerConfig], dataclasses.field(default=defaults.optimizer)),
         ("symmetry", flat[Symmetry], dataclasses.field(default=defaults.symmetry)),
-        ("machine", flat[Machine], dataclasses.field(default=Machine())),
+        *((name, flat[own], dataclasses.field(default=own())) for name, own in more.items()),
         (model, kind.config, dataclasses.field(default=defaults.settings)),
     ]
     return dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)

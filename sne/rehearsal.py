@@ -40,6 +40,8 @@ class MemoryPlan:
     device: DeviceKind
     batch: int
     """Networks computed at once."""
+    at_once: bool
+    """A model without steps: it is fitted to all its training networks."""
     data_bytes: int
     """All training and validation networks."""
     weight_bytes: int
@@ -96,6 +98,7 @@ def plan_training(
     return MemoryPlan(
         device=device,
         batch=len(pool),
+        at_once=fitted,
         data_bytes=workload.data_bytes,
         weight_bytes=parts.weights,
         gradient_bytes=parts.gradients,
@@ -157,7 +160,7 @@ def _fit(
 def _module(config: TrainConfig, workload: Workload) -> nn.Module:
     preparation = Preparation(
         architectures=workload.architectures,
-        scaling=no_scaling(),
+        scaling=no_scaling(compressed=config.training.scaling == "compressed"),
         task=workload.target.kind,
         outputs=workload.target.outputs,
     )

@@ -32,6 +32,8 @@ class Section:
     title: str
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    header: tuple[str, ...] = HEADER
+    """Names of the columns, the second and the fourth of which hold numbers."""
 
 
 def evaluation_section(figures: Json) -> Section:
@@ -74,14 +76,14 @@ def run_notes(result: Json) -> list[str]:
 def print_run(run: Run) -> None:
     """A training's outcome on stdout."""
     tests = run.result.get("tests", [])
-    _print(
+    print_sections(
         [evaluation_section(test) for test in tests], [*run_notes(run.result), f"run: {run.path}"]
     )
 
 
 def print_evaluation(figures: Json, notes: Sequence[str] = ()) -> None:
     """One evaluation on stdout, as `evaluation.figures_json` has it."""
-    _print([evaluation_section(figures)], [*run_notes(figures), *notes])
+    print_sections([evaluation_section(figures)], [*run_notes(figures), *notes])
 
 
 def log_to_stderr() -> None:
@@ -140,7 +142,8 @@ def _notes(figures: Json, *, level: float) -> Iterator[str]:
         yield f"no invariance error: {invariance['reason']}"
 
 
-def _print(sections: Sequence[Section], notes: Sequence[str]) -> None:
+def print_sections(sections: Sequence[Section], notes: Sequence[str] = ()) -> None:
+    """Tables and what stands below them all, on stdout."""
     if sys.stdout.isatty():
         _print_rich(sections, notes)
         return
@@ -159,7 +162,7 @@ def _print_rich(sections: Sequence[Section], notes: Sequence[str]) -> None:
     for section in sections:
         console.print(f"\n[bold]{section.title}")
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-        for place, name in enumerate(HEADER):
+        for place, name in enumerate(section.header):
             table.add_column(name, justify="right" if place in (1, 3) else "left", overflow="fold")
         for row in section.rows:
             table.add_row(*row)
@@ -174,8 +177,8 @@ def _print_rich(sections: Sequence[Section], notes: Sequence[str]) -> None:
 def _plain(section: Section) -> list[str]:
     if not section.rows:
         return []
-    lines = [HEADER, *section.rows]
-    widths = [max(len(row[place]) for row in lines) for place in range(len(HEADER))]
+    lines = [section.header, *section.rows]
+    widths = [max(len(row[place]) for row in lines) for place in range(len(section.header))]
     return [
         "  ".join(
             cell.rjust(width) if place in (1, 3) else cell.ljust(width)
