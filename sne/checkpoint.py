@@ -153,7 +153,7 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
     described = read_json(folder / ARCHITECTURES)
     preparation = Preparation(
         architectures=tuple(Architecture.from_json(value) for value in described),
-        scaling=no_scaling(),
+        scaling=no_scaling(compressed=config.training.scaling == "compressed"),
         task=target.kind,
         outputs=target.outputs,
     )

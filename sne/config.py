@@ -16,6 +16,7 @@ from sne.losses import Penalty
 from sne.model import ModelKind, read_config
 from sne.networks import Nonfinite, Which
 from sne.predict import Inference, Precision
+from sne.scaling import Scaling
 from sne.schedule import OptimizerConfig
 
 
@@ -56,8 +57,9 @@ class Training:
     """Networks for each step."""
     seed: int = 0
     """Of initial weights, orders and drawn symmetries."""
-    scale_inputs: bool = True
-    """Centre and scale weights by (layer type, role), as the training split has them."""
+    scaling: Scaling = "compressed"
+    """Of weights by (layer type, role), as the training split has them; standard: only centred and
+    divided by their deviation, which few large networks decide."""
     micro_batch: Annotated[int | None, flag("N", "a whole batch")] = None
     """Networks computed at once: less memory for the same step."""
     precision: Precision = "float32"

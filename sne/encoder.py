@@ -190,8 +190,9 @@ class _Run:
         index, mask = entries(
             bucket.start[here], bucket.stride[here], bucket.length[here], width=bucket.size
         )
-        mean, std = self.encoder.scale.of_kinds(bucket.layer_type[here], bucket.role[here])
-        x = (weights[index] - mean[:, None]) / std[:, None]
+        x = self.encoder.scale.of_kinds(
+            weights[index], bucket.layer_type[here, None], bucket.role[here, None]
+        )
         added = self.encoder.elements[None, : bucket.size]
         if (inner := self.book(_rows(bucket.inner, here))) is not None:
             added = added + inner[:, None]

@@ -14,7 +14,7 @@ from sne.model import FittedModel, Preparation, prepare
 from sne.models import model_kind
 from sne.networks import Networks, check_splits, check_values, open_zoos, read_networks
 from sne.pool import Pool, pool_networks
-from sne.scaling import learn_scaling, no_scaling
+from sne.scaling import learn_scaling
 from sne.targets import Target, choose_target
 from sne.zoo import Zoo
 
@@ -70,7 +70,7 @@ def make_module(config: TrainConfig, material: Material) -> nn.Module:
     parts = zip(pool.architectures, pool.weights, strict=True)
     preparation = Preparation(
         architectures=pool.architectures,
-        scaling=learn_scaling(parts) if config.training.scale_inputs else no_scaling(),
+        scaling=learn_scaling(parts, how=config.training.scaling),
         task=material.target.kind,
         outputs=material.target.outputs,
     )

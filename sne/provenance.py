@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised by hand whenever the same command would give other numbers."""
 DISTRIBUTION = "zooscope"
 

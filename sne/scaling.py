@@ -1,12 +1,18 @@
-"""Input scaling: one mean and one standard deviation for each kind (layer type, role) of weight.
+"""Input scaling: by kind (layer type, role) of weight, compressed, centred and with a spread of 1.
+
+Networks of one zoo differ in size by factors of hundreds: one with a strong L2 term beside one that
+nearly diverged. Divided by a common standard deviation, all but the largest would look like zeros;
+asinh(w/knee) is linear in small weights and logarithmic in large ones. The knee is the geometric
+mean of a kind's |w|, which no few large networks can move.
 
 Learnt from a run's training split, never by layer index, so it holds for networks of any depth.
 A kind that the training networks lack takes its nearest role's numbers: its role's in other layer
 types, else those of all roles that act alike. `unseen` names such kinds, for a command to print.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,10 +21,15 @@ from torch import Tensor, nn
 from sne.tokens import LAYER_TYPES, ROLES, layer_type_index
 from sne.zoo import Architecture
 
+Scaling: TypeAlias = Literal["compressed", "standard", "none"]
+"""`standard` leaves the compression out."""
 LIKE = (("weight", "embedding", "token"), ("bias", "shift"), ("scale", "buffer"))
 """Roles that act alike: factors, summands, and what stands near one."""
 SMALLEST_STD = 1e-5
 """Below it a kind is constant (fresh norms), and its values are only centred."""
+SMALLEST_KNEE = 1e-6
+"""Of a kind whose weights are all next to nothing."""
+SHAPE = (len(LAYER_TYPES), len(ROLES))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -26,9 +37,12 @@ class InputScaling:
     """What a run learnt about its inputs."""
 
     mean: Float[Tensor, "types roles"]
+    """Of compressed weights, as is the standard deviation."""
     std: Float[Tensor, "types roles"]
     seen: Bool[Tensor, "types roles"]
     """Kinds that the training networks have."""
+    knee: Float[Tensor, "types roles"] | None = None
+    """Where compression sets in; None: nothing is compressed."""
 
     def unseen(self, architecture: Architecture) -> tuple[str, ...]:
         """Kinds of the architecture that were never seen in training, by name."""
@@ -42,26 +56,42 @@ class InputScaling:
         )
 
 
-def no_scaling() -> InputScaling:
-    """Weights as they are."""
-    shape = (len(LAYER_TYPES), len(ROLES))
+def no_scaling(*, compressed: bool = False) -> InputScaling:
+    """Weights as they are; with compression a place for what a state dict holds."""
     return InputScaling(
-        mean=torch.zeros(shape), std=torch.ones(shape), seen=torch.ones(shape, dtype=torch.bool)
+        mean=torch.zeros(SHAPE),
+        std=torch.ones(SHAPE),
+        seen=torch.ones(SHAPE, dtype=torch.bool),
+        knee=torch.ones(SHAPE) if compressed else None,
     )
 
 
-def learn_scaling(parts: Iterable[tuple[Architecture, Float[Tensor, "b p"]]]) -> InputScaling:
-    """Mean and standard deviation of each kind over all networks, every weight counted once."""
-    shape = (len(LAYER_TYPES), len(ROLES))
-    sums = torch.zeros(3, *shape, dtype=torch.float64)  # count, Σw, Σw²
-    for architecture, weights in parts:
-        for tensor in architecture.tensors:
-            values = weights[:, tensor.offset : tensor.offset + tensor.size].double()
-            moments = torch.stack(
-                (values.new_tensor(values.numel()), values.sum(), values.square().sum())
-            )
-            sums[:, layer_type_index(tensor.layer_type), ROLES.index(tensor.role)] += moments.cpu()
-    return _scaling(sums)
+def learn_scaling(
+    parts: Iterable[tuple[Architecture, Float[Tensor, "b p"]]], *, how: Scaling = "compressed"
+) -> InputScaling:
+    """Knee, mean and standard deviation of each kind over all networks, every weight counted once.
+
+    Args:
+        parts: networks by architecture.
+        how: what is learnt.
+    """
+    given, knee = tuple(parts), None
+    if how == "none":
+        return no_scaling()
+    if how == "compressed":
+        logs = _filled(_sums(given, lambda w, _: w[w != 0].abs().log()))
+        knee = (logs[1] / logs[0].clamp(min=1)).exp().clamp(min=SMALLEST_KNEE)
+    sums = _sums(given, lambda w, kind: w if knee is None else (w / knee[kind].item()).asinh())
+    count, total, squares = _filled(sums)
+    mean = total / count.clamp(min=1)
+    std = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
+    std = torch.where(std < SMALLEST_STD, 1.0, std)
+    return InputScaling(
+        mean=mean.float(),
+        std=std.float(),
+        seen=sums[0] > 0,
+        knee=None if knee is None else knee.float(),
+    )
 
 
 class ScaleInputs(nn.Module):
@@ -70,9 +100,11 @@ class ScaleInputs(nn.Module):
     mean: Tensor
     std: Tensor
     seen: Tensor
+    knee: Tensor | None
 
     def __init__(self, scaling: InputScaling) -> None:
         super().__init__()
+        self.register_buffer("knee", None if scaling.knee is None else scaling.knee.float().clone())
         self.register_buffer("mean", scaling.mean.float().clone())
         self.register_buffer("std", scaling.std.float().clone())
         self.register_buffer("seen", scaling.seen.clone())
@@ -80,13 +112,21 @@ class ScaleInputs(nn.Module):
     @property
     def scaling(self) -> InputScaling:
         """What the buffers hold, on the CPU."""
-        return InputScaling(mean=self.mean.cpu(), std=self.std.cpu(), seen=self.seen.cpu())
+        knee = None if self.knee is None else self.knee.cpu()
+        return InputScaling(
+            mean=self.mean.cpu(), std=self.std.cpu(), seen=self.seen.cpu(), knee=knee
+        )
 
     def of_kinds(
-        self, layer_type: Int[Tensor, " n"], role: Int[Tensor, " n"]
-    ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-        """Mean and standard deviation for kinds given as indices."""
-        return self.mean[layer_type, role], self.std[layer_type, role]
+        self,
+        weights: Float[Tensor, "*n"],
+        layer_type: Int[Tensor, "*#n"],
+        role: Int[Tensor, "*#n"],
+    ) -> Float[Tensor, "*n"]:
+        """Weights, scaled, whose kinds are given as indices."""
+        if self.knee is not None:
+            weights = torch.asinh(weights / self.knee[layer_type, role])
+        return (weights - self.mean[layer_type, role]) / self.std[layer_type, role]
 
     def forward(
         self, architecture: Architecture, weights: Float[Tensor, "b p"]
@@ -98,19 +138,27 @@ class ScaleInputs(nn.Module):
         role = torch.tensor([ROLES.index(t.role) for t in tensors], device=device)
         sizes = torch.tensor([t.size for t in tensors], device=device)
         # The size is given, so that it need not be read back from the device.
-        mean, std = (
-            part.repeat_interleave(sizes, output_size=architecture.parameters)
-            for part in self.of_kinds(layer_type, role)
+        layer_type, role = (
+            index.repeat_interleave(sizes, output_size=architecture.parameters)[None]
+            for index in (layer_type, role)
         )
-        return (weights - mean) / std
+        return self.of_kinds(weights, layer_type, role)
 
 
-def _scaling(sums: Float[Tensor, "three types roles"]) -> InputScaling:
-    count, total, squares = _filled(sums)
-    mean = total / count.clamp(min=1)
-    std = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
-    std = torch.where(std < SMALLEST_STD, 1.0, std)
-    return InputScaling(mean=mean.float(), std=std.float(), seen=sums[0] > 0)
+def _sums(
+    parts: Iterable[tuple[Architecture, Float[Tensor, "_ _"]]],
+    change: Callable[[Tensor, tuple[int, int]], Tensor],
+) -> Float[Tensor, "three types roles"]:
+    """Count, Σx and Σx² of each kind's weights, changed."""
+    sums = torch.zeros(3, *SHAPE, dtype=torch.float64)
+    for architecture, weights in parts:
+        for tensor in architecture.tensors:
+            kind = layer_type_index(tensor.layer_type), ROLES.index(tensor.role)
+            values = weights[:, tensor.offset : tensor.offset + tensor.size].double()
+            x = change(values, kind)
+            moments = torch.stack((x.new_tensor(x.numel()), x.sum(), x.square().sum()))
+            sums[:, *kind] += moments.cpu()
+    return sums
 
 
 def _filled(sums: Float[Tensor, "three types roles"]) -> Float[Tensor, "three types roles"]:

@@ -86,9 +86,11 @@ class _Walk:
             tensor.layer_type if tensor.layer_type in LAYER_TYPES else "other"
         )
         role = ROLES.index(tensor.role)
-        values = (values - self.encoder.scale.mean[index, role]) / self.encoder.scale.std[
-            index, role
-        ]
+        scale = self.encoder.scale
+        if scale.knee is not None:
+            x = values / scale.knee[index, role]
+            values = torch.sign(x) * torch.log(x.abs() + torch.sqrt(1 + x**2))
+        values = (values - scale.mean[index, role]) / scale.std[index, role]
         added = self.code("layer_type", index) + self.code("level", tensor.level)
         encodings = []
         for row, column, flat in self._positions(tensor, values.view(tensor.shape)):

@@ -173,7 +173,7 @@ def test_groups_are_never_used_below_the_limit():
 def test_scaled_weights_are_what_is_encoded():
     group = networks(SIREN, 2)
     shifted = replace(group, weights=group.weights * 5 + 2)
-    scaling = learn_scaling([(SIREN, shifted.weights)])
+    scaling = learn_scaling([(SIREN, shifted.weights)], how="standard")
     plain = encoded(make(SMALL), [group])
     assert change(plain, encoded(make(SMALL, scaling), [shifted])) > 1e-3  # sample's own moments
     by_hand = replace(

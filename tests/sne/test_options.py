@@ -76,6 +76,7 @@ def test_differences_are_named():
     assert differences(one, other) == [
         "settings.encoding: 32 there, 1024 now",
         "settings.head: (512,) there, (1000, 1000) now",
+        "training.scaling: standard there, compressed now",
         "symmetry.invariance: 0.1 there, 0.0 now",
     ]
 

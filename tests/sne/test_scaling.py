@@ -4,7 +4,7 @@ import pytest
 import torch
 from weight_cases import ARCH1, GREY_ARCH2, INFERRED, SIREN, attention, networks
 
-from sne.scaling import ScaleInputs, learn_scaling, no_scaling
+from sne.scaling import SMALLEST_KNEE, ScaleInputs, Scaling, learn_scaling, no_scaling
 from sne.tokens import LAYER_TYPES, ROLES
 
 LINEAR, CONV = LAYER_TYPES.index("linear"), LAYER_TYPES.index("conv2d")
@@ -17,7 +17,7 @@ def _groups():
 
 def test_moments_are_those_of_all_weights_of_a_kind():
     groups = _groups()
-    scaling = learn_scaling((g.architecture, g.weights * 3 + 1) for g in groups)
+    scaling = learn_scaling(((g.architecture, g.weights * 3 + 1) for g in groups), how="standard")
     values = torch.cat(
         [
             (g.weights[:, t.offset : t.offset + t.size] * 3 + 1).flatten()
@@ -50,7 +50,7 @@ def test_scaled_training_networks_have_mean_0_and_spread_1():
 
 def test_unseen_kinds_take_their_nearest_role_and_are_named():
     group = networks(SIREN, 20)
-    scaling = learn_scaling([(SIREN, group.weights * 2 + 5)])
+    scaling = learn_scaling([(SIREN, group.weights * 2 + 5)], how="standard")
     assert scaling.unseen(SIREN) == ()
     assert scaling.unseen(INFERRED) == (
         "conv2d weight",
@@ -79,7 +79,7 @@ def test_a_constant_kind_is_only_centred():
     weights = networks(INFERRED, 4).weights
     norm = INFERRED.tensors[1]
     weights[:, norm.offset : norm.offset + norm.size] = 1.0
-    scaling = learn_scaling([(INFERRED, weights)])
+    scaling = learn_scaling([(INFERRED, weights)], how="standard")
     kind = LAYER_TYPES.index("batch_norm"), ROLES.index("scale")
     assert (float(scaling.mean[kind]), float(scaling.std[kind])) == (1, 1)
 
@@ -90,9 +90,45 @@ def test_no_scaling_changes_nothing_and_misses_nothing():
     assert no_scaling().unseen(INFERRED) == ()
 
 
-def test_scaling_travels_with_the_state():
-    scaling = learn_scaling([(SIREN, networks(SIREN, 5).weights * 4)])
-    scale = ScaleInputs(no_scaling())
+@pytest.mark.parametrize("how", ["standard", "compressed"])
+def test_scaling_travels_with_the_state(how: Scaling):
+    weights = networks(SIREN, 5).weights * 4
+    scaling = learn_scaling([(SIREN, weights)], how=how)
+    scale = ScaleInputs(no_scaling(compressed=how == "compressed"))
     scale.load_state_dict(ScaleInputs(scaling).state_dict())
+    assert torch.equal(scale(SIREN, weights), ScaleInputs(scaling)(SIREN, weights))
     assert torch.equal(scale.scaling.std, scaling.std)
     assert torch.equal(scale.scaling.seen, scaling.seen)
+
+
+def test_the_knee_is_the_geometric_mean_of_the_weights_that_are_not_zero():
+    weights = networks(SIREN, 9).weights
+    weights[0] = 0
+    tensor = SIREN.tensors[0]
+    kinds = [t for t in SIREN.tensors if t.role == "weight"]
+    values = torch.cat([weights[:, t.offset : t.offset + t.size].flatten() for t in kinds])
+    knee = learn_scaling([(SIREN, weights)]).knee
+    assert knee is not None
+    expected = values[values != 0].abs().log().mean().exp()
+    assert tensor in kinds
+    assert float(knee[LINEAR, WEIGHT]) == pytest.approx(float(expected), rel=1e-5)
+    assert knee[CONV, WEIGHT] == knee[LINEAR, WEIGHT]
+
+
+def test_few_large_networks_do_not_hide_the_others():
+    weights = networks(SIREN, 50).weights
+    weights[:2] *= 1000
+    shown = {
+        how: ScaleInputs(learn_scaling([(SIREN, weights)], how=how))(SIREN, weights)[2:].std()
+        for how in ("standard", "compressed")
+    }
+    assert shown["standard"] < 0.02
+    assert shown["compressed"] > 0.4
+
+
+def test_a_kind_of_zeros_stays_zero():
+    weights = torch.zeros(3, SIREN.parameters)
+    scaling = learn_scaling([(SIREN, weights)])
+    assert scaling.knee is not None
+    assert float(scaling.knee.min()) >= SMALLEST_KNEE
+    assert torch.equal(ScaleInputs(scaling)(SIREN, weights), weights)

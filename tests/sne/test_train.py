@@ -17,6 +17,7 @@ from sne.checkpoint import load_run
 from sne.config import Data, Machine, Symmetry
 from sne.errors import DataError, RunError, SettingError
 from sne.fit import Progress
+from sne.provenance import PROTOCOL_VERSION
 from sne.recipes import default_config
 from sne.train import main, train
 
@@ -43,7 +44,7 @@ def test_a_run_holds_everything_that_is_needed(digits_run, digits_zoo):
     assert config["zoos"][0]["uri"] == str(digits_zoo)
     assert (config["zoos"][0]["train"], config["zoos"][0]["val"]) == (24, 6)
     assert len(config["zoos"][0]["hash"]) == 64
-    assert config["protocol_version"] == 1
+    assert config["protocol_version"] == PROTOCOL_VERSION
     assert config["code_version"]
     assert config["config"]["training"]["seed"] == 0
 
