@@ -2,13 +2,15 @@
 
 A network that is stored with its neurons in another order is the same function. A model may be
 taught so, by a penalty or by permuted copies (`symmetry`); or the order may be taken from it: here
-the neurons of each permutable space are sorted by the norm of the weights that lead to them, and
-where signs may flip, each neuron's weights get a positive sum. All copies of a network then look
-alike, and a place means something: the last neuron is the one with the largest weights.
+the neurons of each permutable space are sorted by the norm of their weights in one tensor, and
+where signs may flip, those weights get a positive sum. All copies of a network then look alike, and
+a place means something in every tensor that shares the space: weights in the last column meet the
+neuron whose weights are largest in the tensor that was sorted by.
 
-The rule reads the description alone. A neuron's weights are its entries in the first tensor, from
-the input on, that has its space on an axis. Neurons of equal norm keep the order they have; where
-that tensor also has signs on it that are not settled yet (a square one has its own), signs stay.
+The rule reads the description alone. A space is sorted by the smallest matrix or kernel that has it
+on an axis (of equal ones the first): so the large ones learn from their places what stands in the
+small ones. Neurons of equal norm keep their order. A sign is settled when those on the tensor's
+other axes are; where that never happens (a square tensor meets itself), it stays as it is.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,17 +40,16 @@ def canonical_weights(
     architecture: Architecture, weights: Float[Tensor, "b p"]
 ) -> Float[Tensor, "b p"]:
     """Sort and sign the neurons of many networks of one architecture; the input is kept."""
-    first = dict(_first_uses(architecture))
+    uses = _uses(architecture)
     spaces = {space.name: space for space in architecture.spaces}
-    ordered = _moved(architecture, weights, _orders(first, spaces, weights))
-    # Space by space from the input on: a sum depends on the signs of the neurons before it.
-    open_signs = [name for name in first if spaces[name].sign_flips]
-    while open_signs:
-        name = open_signs.pop(0)
-        if not _others(first[name]) & {name, *open_signs}:
-            sums = _by_neuron(first[name], spaces, ordered)
-            signs = Drawn(signs={name: torch.where(sums < 0, -1.0, 1.0)})
-            ordered = _moved(architecture, ordered, signs)
+    ordered = _moved(architecture, weights, _orders(uses, spaces, weights))
+    # One space after another: a sum depends on the signs of the neurons at the other end.
+    unsettled = {name for name in uses if spaces[name].sign_flips}
+    while ready := [n for n in uses if n in unsettled and not _others(uses[n]) & unsettled]:
+        sums = _by_neuron(uses[ready[0]], spaces, ordered)
+        signs = Drawn(signs={ready[0]: torch.where(sums < 0, -1.0, 1.0)})
+        ordered = _moved(architecture, ordered, signs)
+        unsettled.remove(ready[0])
     return ordered
 
 
@@ -59,7 +60,7 @@ def put_in_order(module: nn.Module) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Use:
-    """Where a space occurs first."""
+    """One place where a space occurs."""
 
     space: Space
     tensor: TensorSpec
@@ -70,18 +71,26 @@ class _Use:
     """Of the part on the axis."""
 
 
-def _first_uses(architecture: Architecture) -> Iterator[tuple[str, _Use]]:
-    """Each permutable space with its first use, in the order of the tensors."""
-    wanted = {space.name: space for space in architecture.spaces if space.permutable}
-    for tensor in architecture.tensors:
-        for number, axis in enumerate(tensor.axes):
-            start = 0
-            for part in axis.blocks or (axis,):
-                for factor in part.factors:
-                    if (space := wanted.pop(factor.space, None)) is not None:
-                        use = _Use(space=space, tensor=tensor, axis=number, part=part, start=start)
-                        yield space.name, use
-                start += part.size
+def _uses(architecture: Architecture) -> Mapping[str, _Use]:
+    """For each permutable space the use that it is sorted by."""
+    spaces = {space.name: space for space in architecture.spaces if space.permutable}
+    found: dict[str, _Use] = {}
+    # Vectors (biases, norms) last: they are small, but say little of a neuron.
+    for tensor in sorted(architecture.tensors, key=lambda t: (len(t.shape) < 2, t.size)):
+        for use in _on(tensor, spaces):
+            found.setdefault(use.space.name, use)
+    return found
+
+
+def _on(tensor: TensorSpec, spaces: Mapping[str, Space]) -> Iterator[_Use]:
+    """The uses of permutable spaces on a tensor's axes."""
+    for number, axis in enumerate(tensor.axes):
+        start = 0
+        for part in axis.blocks or (axis,):
+            for factor in part.factors:
+                if (space := spaces.get(factor.space)) is not None:
+                    yield _Use(space=space, tensor=tensor, axis=number, part=part, start=start)
+            start += part.size
 
 
 def _others(use: _Use) -> set[str]:
@@ -91,9 +100,9 @@ def _others(use: _Use) -> set[str]:
 
 
 def _orders(
-    first: Mapping[str, _Use], spaces: Mapping[str, Space], weights: Float[Tensor, "b p"]
+    uses: Mapping[str, _Use], spaces: Mapping[str, Space], weights: Float[Tensor, "b p"]
 ) -> Drawn:
-    norms = {name: _by_neuron(use, spaces, weights.square()) for name, use in first.items()}
+    norms = {name: _by_neuron(use, spaces, weights.square()) for name, use in uses.items()}
     orders: dict[str, Tensor] = {}
     # A space within another is sorted inside each of that one's indices, in their new order.
     for name in sorted(norms, key=lambda n: spaces[n].within is not None):
