@@ -46,6 +46,7 @@ CONFIGS = {
     "default": SneConfig(),
     "small": SMALL,
     "neuron": replace(SMALL, chunking="neuron"),
+    "magnitudes": replace(SMALL, magnitudes=True),
     "groups": replace(SMALL, layer_group=3),
     "two sabs": replace(SMALL, sabs=2, chunk_sabs=3, heads=2),
     "wide": replace(SMALL, bridge="pma", encoding=24),
@@ -180,6 +181,14 @@ def test_scaled_weights_are_what_is_encoded():
         scaling, mean=torch.full_like(scaling.mean, 2), std=torch.full_like(scaling.std, 5)
     )
     assert change(plain, encoded(make(SMALL, by_hand), [shifted])) < 1e-5
+
+
+@pytest.mark.parametrize("magnitudes", [False, True])
+def test_signs_are_seen_unless_elements_are_magnitudes(magnitudes: bool):
+    encoder, group = make(replace(SMALL, magnitudes=magnitudes)), networks(SIREN, 2)
+    plain = encoded(encoder, [group])
+    moved = change(plain, encoded(encoder, [replace(group, weights=-group.weights)]))
+    assert moved == 0 if magnitudes else moved > 1e-3
 
 
 def test_initial_encodings_depend_on_the_weights():
