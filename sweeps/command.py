@@ -1,0 +1,71 @@
+"""What the commands of sweeps have in common: messages, signals, errors, exit codes."""
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from sne.errors import SneError
+from sne.report import log_to_stderr
+from sne.zoo import ZooError
+from sweeps.errors import SweepError
+from zoogen.interrupt import Interrupted, Stopper, stopping_in_order
+
+PATIENCE_S = 8.0
+"""After a signal Ray takes 2 to 3 s to end its processes; then this process ends in any case."""
+EXITS = (
+    "Exit codes: 0 done, 1 trials failed, 2 refused, 130 or 143 stopped by Ctrl-C or SIGTERM; the "
+    "same command goes on where it stopped."
+)
+log = logging.getLogger("sweeps")
+Serve = Callable[[Sequence[str], str, Stopper], int]
+"""(arguments, the command as it was typed, the signals' handlers) to the exit code."""
+
+
+def run_command(program: str, serve: Serve, arguments: Sequence[str] | None = None) -> int:
+    """Serve a command line.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = shlex.join([*program.split(), *given])
+    _log()
+    last_words = partial(log.warning, "stopped; the same command goes on:\n  %s", command)
+    try:
+        with stopping_in_order(patience_s=PATIENCE_S, last_words=last_words) as stopper:
+            return serve(given, command, stopper)
+    except Interrupted as stop:
+        last_words()
+        if "ray" in sys.modules:
+            # At exit Ray would wait for servers that the same signal has ended.
+            sys.stdout.flush()
+            os._exit(stop.exit_code)
+        return stop.exit_code
+    except (SneError, ZooError, SweepError) as error:
+        log.error("%s", error)
+        return 2
+    except OSError as error:
+        log.error("%s: %s", error.filename or type(error).__name__, error.strerror or error)
+        return 2
+
+
+class _ToStderr(logging.Handler):
+    """Writes to whatever `sys.stderr` is now: progress bars and the Ray session replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One message, one line or more."""
+        sys.stderr.write(f"{self.format(record)}\n")
+        sys.stderr.flush()
+
+
+def _log() -> None:
+    if not log.handlers:
+        log.addHandler(_ToStderr())
+        log.setLevel(logging.INFO)
+        log.propagate = False
+    log_to_stderr()
+    # What sne says of each training is the sweep's to say.
+    logging.getLogger("sne").setLevel(logging.WARNING)

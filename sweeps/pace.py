@@ -1,0 +1,75 @@
+"""How long trials will take here, from a few steps of each kind, measured."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from sne.config import TrainConfig
+from sne.errors import ModelError
+from sne.lesson import NetworkLesson
+from sne.material import Material, make_module, read_material
+from sne.model import FittedModel
+from sweeps.trial import Trial
+
+STEPS = 2
+"""Timed after one to warm up."""
+FITTED_S = 5.0
+"""Nominal, for models without steps."""
+
+
+def estimate_seconds(trials: Sequence[Trial], *, device: str) -> dict[str, float]:
+    """Seconds of one process for each trial, by hash; trials that differ by seed are timed once."""
+    materials: dict[tuple[str, ...], Material] = {}
+    known: dict[TrainConfig, float] = {}
+    found: dict[str, float] = {}
+    for trial in trials:
+        config = trial.config
+        kind = replace(config, training=replace(config.training, seed=0, epochs=1))
+        if kind not in known:
+            if config.data.zoo not in materials:
+                materials[config.data.zoo] = read_material(config, device=torch.device(device))
+            known[kind] = epoch_seconds(kind, materials[config.data.zoo], device=device)
+        found[trial.hash] = known[kind] * config.training.epochs
+    return found
+
+
+def epoch_seconds(config: TrainConfig, material: Material, *, device: str) -> float:
+    """Of one epoch, validation included."""
+    try:
+        module = make_module(config, material).to(device)
+    except ModelError:  # n/a, which takes no time
+        return 0.0
+    if isinstance(module, FittedModel):
+        return FITTED_S
+    train, val = material.pools["train"], material.pools["val"]
+    lesson = NetworkLesson(
+        module,
+        material.target,
+        train=train,
+        validation=val,
+        training=config.training,
+        symmetry=config.symmetry,
+    )
+    lesson.backward(0, 0)
+    _wait(device)
+    begun = time.monotonic()
+    for step in range(STEPS):
+        lesson.backward(0, min(step + 1, lesson.steps - 1))
+    _wait(device)
+    each = (time.monotonic() - begun) / STEPS
+    # A forward pass is about a third of a step.
+    return each * lesson.steps * (1 + len(val) / (3 * len(train)))
+
+
+def wall_seconds(seconds: Mapping[str, float], *, workers: int) -> float:
+    """Of all together: never shorter than the longest."""
+    if not seconds:
+        return 0.0
+    return max(sum(seconds.values()) / workers, max(seconds.values()))
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
