@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sne.products import linear, relu_linear
+
 
 class Sab(nn.Module):
     """Set to set: each element attends to all elements."""
@@ -32,13 +34,13 @@ class Sab(nn.Module):
         self, x: Float[Tensor, "r n w"], mask: Bool[Tensor, "r n"] | None = None
     ) -> Float[Tensor, "r n d"]:
         """The mask says which elements are real; what comes out for the others means nothing."""
-        q, k, v = self.project(x).chunk(3, dim=2)
+        q, k, v = linear(x, self.project).chunk(3, dim=2)
         heads = (t.unflatten(2, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
         keys = None if mask is None else mask[:, None, None, :]
         scale = self.feed.in_features**-0.5
         found = F.scaled_dot_product_attention(*heads, attn_mask=keys, scale=scale)
         h = q + found.transpose(1, 2).flatten(2)
-        return h + F.relu(self.feed(h))
+        return h + relu_linear(h, self.feed)
 
 
 class Pma(nn.Module):
@@ -64,7 +66,7 @@ class Pma(nn.Module):
         x·(Wkᵀ q) instead of (x Wkᵀ)·q, and values are summed before they are projected. That saves
         two products of every element with a square matrix.
         """
-        x = F.relu(self.before(x))
+        x = relu_linear(x, self.before)
         query = self.query(self.seed).unflatten(1, (self.heads, -1))[0]  # h d/h
         width = query.numel()
         keys = self.key.weight.unflatten(0, (self.heads, -1))  # h d/h w
@@ -92,8 +94,8 @@ class Rows(nn.Module):
         self, x: Float[Tensor, "r n w"], mask: Bool[Tensor, "r n"] | None = None
     ) -> Float[Tensor, "r n d"]:
         """A SAB without attention: h = XW + b, then h + relu(h Wo + bo)."""
-        h = self.enter(x)
-        return h + F.relu(self.feed(h))
+        h = linear(x, self.enter)
+        return h + relu_linear(h, self.feed)
 
 
 class Mean(nn.Module):
@@ -107,7 +109,7 @@ class Mean(nn.Module):
         self, x: Float[Tensor, "r n w"], mask: Bool[Tensor, "r n"] | None = None
     ) -> Float[Tensor, "r d"]:
         """The mask says which elements are real."""
-        x = F.relu(self.before(x))
+        x = relu_linear(x, self.before)
         if mask is None:
             return x.mean(1)
         return (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
