@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from reference_walk import mab, third
 
+from benchmarks.reference_walk import mab, third
 from sne.blocks import Mean, Pma, Rows, Sab
 from sne.positions import KINDS, sinusoid
 

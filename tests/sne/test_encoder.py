@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from reference_walk import encode
 from weight_cases import ARCH1, GREY_ARCH2, INFERRED, SIREN, attention, networks
 
+from benchmarks.reference_walk import encode
 from sne.encoder import Encoder
 from sne.model import Batch, Group, Preparation, prepare
 from sne.scaling import InputScaling, learn_scaling, no_scaling
