@@ -83,6 +83,16 @@ class Run:
         return self.path.name
 
     @property
+    def own_zoos(self) -> tuple[str, ...]:
+        """Where the zoos were that it was trained on."""
+        return tuple(use.identity.uri for use in self.zoos)
+
+    @property
+    def trained_on(self) -> str:
+        """The same in words."""
+        return ", ".join(f"{u.identity.dataset} × {u.identity.family}" for u in self.zoos)
+
+    @property
     def inference(self) -> Inference:
         """How it predicts unless told otherwise: as in training."""
         return self.config.training.inference
@@ -120,6 +130,8 @@ def begin_run(
                 "or remove it"
             )
         return
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file, a run is a folder: choose another --out")
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{out} is a folder of something else: choose another --out")
     write_json(out / ARCHITECTURES, [a.to_json() for a in architectures])
@@ -153,7 +165,7 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
     described = read_json(folder / ARCHITECTURES)
     preparation = Preparation(
         architectures=tuple(Architecture.from_json(value) for value in described),
-        scaling=no_scaling(compressed=config.training.scaling == "compressed"),
+        scaling=no_scaling(config.training.scaling),
         task=target.kind,
         outputs=target.outputs,
     )

@@ -16,27 +16,30 @@ import tyro
 from jaxtyping import Float
 
 from sne.checkpoint import Run, load_run
+from sne.command import answer
 from sne.config import flag
-from sne.errors import DataError, SettingError, SneError
+from sne.errors import DataError, SettingError
+from sne.evaluate import OWN_ZOOS
 from sne.figures import draw_groups
 from sne.files import write_table
 from sne.model import check_taken
 from sne.networks import Networks, Part, open_zoos, read_networks
 from sne.pool import pool_networks
 from sne.predict import choose_device, device_of, in_units, predict
-from sne.report import log_to_stderr
-from sne.zoo import ZooError
+from sne.progress import heartbeat
+from sne.report import caution
 
 PROGRAM = "python -m sne.embed"
 DESCRIPTION = """\
-Lay the encodings of several zoos' networks out in the plane, by t-SNE: networks that the run sees
-as alike lie close. Writes a Parquet file with one row for each network and a figure beside it.
+Lay the encodings of zoos' networks out in the plane, by t-SNE: networks that the run sees as alike
+lie close. Writes a Parquet file with one row for each network and a figure beside it, coloured by
+zoo and by prediction.
 
 For example:
 
     python -m sne.embed runs/svhn --zoo zoos/svhn-arch2-quick-seed0 --zoo zoos/mnist-arch1-seed0
 
-Exit codes: 0 done, 2 refused."""
+Exit codes: 0 done, 2 refused, 130 stopped by Ctrl-C."""
 SMALLEST = 5
 """Networks below which there is nothing to lay out."""
 log = logging.getLogger("sne")
@@ -48,7 +51,7 @@ class EmbedOptions:
 
     run: Annotated[Path, tyro.conf.Positional, flag("RUN")]
     """The run's folder."""
-    zoo: Annotated[tuple[str, ...], flag("ZOO"), tyro.conf.UseAppendAction]
+    zoo: Annotated[tuple[str, ...], flag("ZOO", OWN_ZOOS), tyro.conf.UseAppendAction] = ()
     """A zoo's folder, or s3://BUCKET/PREFIX."""
     out: Annotated[Path | None, flag("FILE.parquet", "RUN/embedding.parquet")] = None
     """The table; the figure has the same name with .png."""
@@ -127,39 +130,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command.
 
     Returns:
-        The exit code: 0 done, 2 refused.
+        The exit code: 0 done, 2 refused, 130 stopped by Ctrl-C.
     """
-    log_to_stderr()
-    try:
-        options = tyro.cli(
-            EmbedOptions,
-            prog=PROGRAM,
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.DisallowNone,),
+    return answer(
+        lambda: _serve(
+            tyro.cli(
+                EmbedOptions,
+                prog=PROGRAM,
+                description=DESCRIPTION,
+                args=arguments,
+                config=(tyro.conf.DisallowNone,),
+            )
         )
-        _serve(options)
-    except (SneError, ZooError) as error:
-        log.error("%s", error)
-        return 2
-    return 0
+    )
 
 
-def _serve(options: EmbedOptions) -> None:
+def _serve(options: EmbedOptions) -> int:
     run = load_run(options.run, device=choose_device(options.device))
+    if (warning := caution(run)) is not None:
+        log.warning("%s", warning)
     split = None if options.split == "all" else options.split
     networks = [
         _first(read_networks(zoo, split=split, which=run.config.data.which), options.most)
-        for zoo in open_zoos(options.zoo)
+        for zoo in open_zoos(options.zoo or run.own_zoos)
     ]
-    table = embed(run, networks, perplexity=options.perplexity, seed=options.seed)
+    with heartbeat("encoding and laying out"):
+        table = embed(run, networks, perplexity=options.perplexity, seed=options.seed)
     out = options.out or options.run / "embedding.parquet"
     write_table(out, table)
     places = np.stack([table.column(name).to_numpy() for name in ("x", "y")], axis=1)
     figure = out.with_suffix(".png")
-    title = f"t-SNE of {table.num_rows} encodings, {run.config.model} {run.name}"
-    draw_groups(figure, places, table.column("group").to_pylist(), title=title)
+    draw_groups(
+        figure,
+        places,
+        table.column("group").to_pylist(),
+        title=f"t-SNE of {table.num_rows} encodings by {run.config.model} trained on "
+        f"{run.trained_on}",
+        values=None if run.target.kind == "category" else table.column("prediction").to_numpy(),
+        label=f"predicted {run.target.axis}",
+    )
     print(f"{table.num_rows} networks: {out}, {figure}")
+    return 0
 
 
 def _first(networks: Networks, most: int) -> Networks:

@@ -20,27 +20,31 @@ from jaxtyping import Float
 from torch import nn
 
 from sne.checkpoint import Run, load_run, scaling_of
+from sne.command import REFUSED, answer
 from sne.config import flag
 from sne.errors import DataError, ModelError, SneError
 from sne.files import write_table
 from sne.model import Group, check_taken
 from sne.networks import Nonfinite
 from sne.predict import choose_device, device_of, in_units, infer
-from sne.report import log_to_stderr
+from sne.progress import heartbeat
+from sne.report import caution
 from sne.sources import FORMS, Source, from_module, read_source
 from sne.zoo import ZooError
 
 PROGRAM = "python -m sne.encode"
 DESCRIPTION = f"""\
 Encode networks and predict the property that a run has learnt. A network is {FORMS}.
-Layer types are read from names and shapes where there is no module to ask, and that is said.
+A file holds model.state_dict(), as safetensors' save_file or torch.save write it. Layer types are
+read from names and shapes where there is no module to ask, and that is said.
 
 For example:
 
     python -m sne.encode runs/svhn my_model.safetensors torchvision:resnet18 --out enc.parquet
 
 The table on stdout has one row for each network; --out holds the columns name, encoding,
-prediction. Messages go to stderr. Exit codes: 0 all were encoded, 2 one was refused."""
+prediction. Messages go to stderr. Exit codes: 0 all were encoded, 2 one was refused, 130 stopped by
+Ctrl-C."""
 Prediction: TypeAlias = float | str
 log = logging.getLogger("sne")
 
@@ -138,25 +142,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command.
 
     Returns:
-        The exit code: 0 all were encoded, 2 one was refused.
+        The exit code: 0 all were encoded, 2 one was refused, 130 stopped by Ctrl-C.
     """
-    log_to_stderr()
-    try:
-        options = tyro.cli(
-            EncodeOptions,
-            prog=PROGRAM,
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.DisallowNone,),
+    return answer(
+        lambda: _serve(
+            tyro.cli(
+                EncodeOptions,
+                prog=PROGRAM,
+                description=DESCRIPTION,
+                args=arguments,
+                config=(tyro.conf.DisallowNone,),
+            )
         )
-        return _serve(options)
-    except (SneError, ZooError) as error:
-        log.error("%s", error)
-        return 2
+    )
 
 
 def _serve(options: EncodeOptions) -> int:
     run = load_run(options.run, device=choose_device(options.device))
+    if (warning := caution(run)) is not None:
+        log.warning("%s", warning)
     found: list[Encoded] = []
     refused = False
     for text in options.networks:
@@ -171,8 +175,8 @@ def _serve(options: EncodeOptions) -> int:
             _print(one, run, as_json=options.json)
     if options.out is not None and found:
         write_table(options.out, encodings_table(found, target=run.target.label))
-        log.info("encodings of %d networks: %s", len(found), options.out)
-    return 2 if refused else 0
+        log.info("%d encodings: %s", len(found), options.out)
+    return REFUSED if refused else 0
 
 
 def _encode_aloud(run: Run, text: str, nonfinite: Nonfinite) -> Encoded | None:
@@ -183,7 +187,8 @@ def _encode_aloud(run: Run, text: str, nonfinite: Nonfinite) -> Encoded | None:
         return None
     log.info("%s: %s weights", text, f"{source.architecture.parameters:,}")
     begun = time.monotonic()
-    one = encode(run, source)
+    with heartbeat("encoding"):
+        one = encode(run, source)
     for note in one.notes:
         log.info("  %s", note)
     log.info("  encoded in %.1f s", time.monotonic() - begun)

@@ -1,7 +1,6 @@
 """`python -m sne.evaluate`: how well a run predicts networks that it has never seen."""
 
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,22 +10,23 @@ from typing import Annotated
 import tyro
 
 from sne.checkpoint import Run, load_run
+from sne.command import REFUSED, answer
 from sne.config import flag
 from sne.drawing import draw_predictions
 from sne.errors import SneError
-from sne.evaluation import Evaluated, Split, evaluate, figures_json
+from sne.evaluation import Evaluated, Evaluation, Split, evaluate, figures_json
 from sne.files import write_json, write_table
-from sne.networks import Nonfinite, Which, ZooIdentity, open_zoos
+from sne.networks import Nonfinite, Which, open_zoos
 from sne.predict import Inference, choose_device
-from sne.report import log_to_stderr, print_evaluation
+from sne.progress import heartbeat
+from sne.report import print_evaluation
 from sne.resampling import Resampling
-from sne.zoo import ZooError
 
 PROGRAM = "python -m sne.evaluate"
 DESCRIPTION = """\
-Measure a run on zoos: of other data sets, of other architectures, or its own test split. For each
-zoo it writes every network's prediction as Parquet, a figure of predicted against true values, and
-the figures that it prints.
+Measure a run on zoos: of other data sets, of other architectures, or its own test split (without
+--zoo). For each zoo it writes every network's prediction as Parquet, a figure of predicted against
+true values, and the figures that it prints.
 
 For example:
 
@@ -35,7 +35,7 @@ For example:
 Tables go to stdout, messages to stderr. Exit codes: 0 measured, 2 refused, or n/a: the model cannot
 take the networks of a zoo."""
 FOLDER = "evaluations"
-log = logging.getLogger("sne")
+OWN_ZOOS = "those it was trained on"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class EvaluateOptions:
 
     run: Annotated[Path, tyro.conf.Positional, flag("RUN")]
     """The run's folder."""
-    zoo: Annotated[tuple[str, ...], flag("ZOO"), tyro.conf.UseAppendAction]
+    zoo: Annotated[tuple[str, ...], flag("ZOO", OWN_ZOOS), tyro.conf.UseAppendAction] = ()
     """A zoo's folder, or s3://BUCKET/PREFIX."""
     split: Split = "test"
     """all: every network, of a zoo that cannot hold one that the run was trained on."""
@@ -65,30 +65,24 @@ class EvaluateOptions:
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object for each zoo instead of a table."""
 
-    def __post_init__(self) -> None:
-        if self.out is not None and len(self.zoo) != 1:
-            raise SneError(f"--out is one zoo's folder, got {len(self.zoo)} zoos: leave it out")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command.
 
     Returns:
-        The exit code: 0 measured, 2 refused or n/a.
+        The exit code: 0 measured, 2 refused or n/a, 130 stopped by Ctrl-C.
     """
-    log_to_stderr()
-    try:
-        options = tyro.cli(
-            EvaluateOptions,
-            prog=PROGRAM,
-            description=DESCRIPTION,
-            args=arguments,
-            config=(tyro.conf.DisallowNone,),
+    return answer(
+        lambda: _serve(
+            tyro.cli(
+                EvaluateOptions,
+                prog=PROGRAM,
+                description=DESCRIPTION,
+                args=arguments,
+                config=(tyro.conf.DisallowNone,),
+            )
         )
-        return _serve(options)
-    except (SneError, ZooError) as error:
-        log.error("%s", error)
-        return 2
+    )
 
 
 def write_evaluation(run: Run, evaluated: Evaluated, folder: Path) -> list[str]:
@@ -97,13 +91,19 @@ def write_evaluation(run: Run, evaluated: Evaluated, folder: Path) -> list[str]:
     if evaluated.predictions is None:
         return []
     write_table(folder / "predictions.parquet", evaluated.predictions)
-    draw_predictions(folder / "predicted.png", run.target, evaluated)
+    draw_predictions(folder / "predicted.png", run, evaluated)
     return [f"predictions and figure: {folder}"]
 
 
-def folder_for(run: Run, zoo: ZooIdentity, split: str) -> Path:
-    """Where an evaluation goes unless told otherwise: one folder for each zoo and split."""
-    return run.path / FOLDER / f"{zoo.dataset}-{zoo.family}-{zoo.hash[:8]}-{split}"
+def folder_for(run: Run, evaluation: Evaluation) -> Path:
+    """Where an evaluation goes unless told otherwise: one folder for each choice of networks."""
+    zoo, which, usual = evaluation.zoo, evaluation.which, run.config.data.which
+    parts = [zoo.dataset, zoo.family, zoo.hash[:8], evaluation.split]
+    if which.checkpoints != usual.checkpoints:
+        parts.append(f"checkpoints-{which.checkpoints}")
+    if which.status != usual.status:
+        parts += ["status", *which.status]
+    return run.path / FOLDER / "-".join(parts)
 
 
 def _serve(options: EvaluateOptions) -> int:
@@ -117,26 +117,30 @@ def _serve(options: EvaluateOptions) -> int:
     how = run.inference
     if options.batch is not None:
         how = Inference(batch=options.batch, precision=how.precision)
+    zoos = open_zoos(options.zoo or run.own_zoos)
+    if options.out is not None and len(zoos) != 1:
+        raise SneError(f"--out is one zoo's folder, got {len(zoos)} zoos: leave it out")
     refused = False
-    for zoo in open_zoos(options.zoo):
-        evaluated = evaluate(
-            run,
-            zoo,
-            split=options.split,
-            which=which,
-            resampling=Resampling(seed=options.seed),
-            how=how,
-        )
+    for zoo in zoos:
+        with heartbeat("measuring"):
+            evaluated = evaluate(
+                run,
+                zoo,
+                split=options.split,
+                which=which,
+                resampling=Resampling(seed=options.seed),
+                how=how,
+            )
         evaluation = evaluated.evaluation
         refused |= evaluation.refusal is not None
-        folder = options.out or folder_for(run, evaluation.zoo, options.split)
+        folder = options.out or folder_for(run, evaluation)
         notes = write_evaluation(run, evaluated, folder)
         figures = figures_json(run, evaluation)
         if options.json:
             print(json.dumps(figures, ensure_ascii=False))
         else:
             print_evaluation(figures, notes)
-    return 2 if refused else 0
+    return REFUSED if refused else 0
 
 
 if __name__ == "__main__":

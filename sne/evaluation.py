@@ -16,7 +16,7 @@ from sne.predict import Inference, as_model, device_of, predict
 from sne.provenance import PROTOCOL_VERSION, code_version
 from sne.resampling import Resampling
 from sne.tables import predictions_table
-from sne.targets import Target, chance_level, target_columns
+from sne.targets import Target, chance_level, list_targets, target_columns, unit_of
 from sne.zoo import Zoo
 
 Split: TypeAlias = Literal["test", "all"]
@@ -28,6 +28,7 @@ class Evaluation:
 
     zoo: ZooIdentity
     split: str
+    which: Which
     target: Target
     n: int
     """Rows; networks, unless all checkpoints were asked for."""
@@ -45,6 +46,8 @@ class Evaluation:
         return {
             "zoo": self.zoo.to_json(),
             "split": self.split,
+            "checkpoints": self.which.checkpoints,
+            "statuses": list(self.which.status),
             "target": self.target.label,
             "n": self.n,
             "dropped": self.dropped,
@@ -65,6 +68,8 @@ class Evaluated:
     """A `pyarrow.Table`, one row for each network; None if the model cannot take them."""
     chance: float | None = None
     """What a network that learnt nothing scores, where the target is an accuracy."""
+    unit: str = ""
+    """Of the target."""
 
 
 def evaluate(
@@ -90,13 +95,13 @@ def evaluate(
         DataError: the zoo lacks the target, or `all` is not allowed.
         ZooError: the zoo cannot be read.
     """
-    target = run.target
+    target, which = run.target, which or run.config.data.which
     check_split(run, identify(zoo), split)
     check_target(zoo, target)
     networks = read_networks(
         zoo,
         split=None if split == "all" else split,
-        which=which or run.config.data.which,
+        which=which,
         columns=(target.column,),
     )
     check_values(networks, target.column, what=split)
@@ -108,6 +113,7 @@ def evaluate(
     known = {
         "zoo": networks.identity,
         "split": split,
+        "which": which,
         "target": target,
         "n": len(networks),
         "dropped": networks.dropped,
@@ -125,7 +131,9 @@ def evaluate(
         unseen=unseen_kinds(run.module, pool),
     )
     table = predictions_table(target, pool, predictions)
-    return Evaluated(evaluation=evaluation, predictions=table, chance=chance)
+    return Evaluated(
+        evaluation=evaluation, predictions=table, chance=chance, unit=unit_of(zoo, target)
+    )
 
 
 def unseen_kinds(module: nn.Module, pool: Pool) -> tuple[str, ...]:
@@ -160,9 +168,9 @@ def check_target(zoo: Zoo, target: Target) -> None:
         DataError: it has not; the sentence lists those that it has.
     """
     if target.column not in target_columns(zoo):
-        known = ", ".join(target_columns(zoo))
         raise DataError(
-            f"the run predicts {target.column}, which {zoo.store.uri} does not have; it has {known}"
+            f"the run predicts {target.column}, which {zoo.store.uri} does not have; it has "
+            f"{list_targets(zoo)}"
         )
 
 

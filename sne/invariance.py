@@ -23,7 +23,7 @@ from sne.symmetry import has_symmetry, move_batch
 COPIES = 5
 """Permutations for each network (App. E.3)."""
 NETWORKS = 128
-"""Measured on at most so many, the first ones of a pool."""
+"""Measured on at most so many (of all checkpoints, so many rows), the first ones of a pool."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +52,9 @@ def measure_invariance(
         at_once: networks, or moved copies, that are computed together.
     """
     rows = np.arange(min(len(pool), NETWORKS))
-    batch = pool.batch(rows)
+    batch, n = pool.batch(rows), pool.count_networks(rows.size)
     if not all(has_symmetry(group.architecture) for group in batch):
-        return _nothing(rows.size, "an architecture here declares no symmetry")
+        return _nothing(n, "an architecture here declares no symmetry")
     plain = _predictions(module, batch, at_once)
     errors: list[float | None] = []
     for functional in (True, False):
@@ -73,9 +73,7 @@ def measure_invariance(
         error = invariance_error(plain, _predictions(module, moved, at_once))
         errors.append(None if math.isnan(error) else error)
     reason = "the prediction is constant" if errors[0] is None else None
-    return Invariance(
-        functional=errors[0], control=errors[1], copies=COPIES, n=rows.size, reason=reason
-    )
+    return Invariance(functional=errors[0], control=errors[1], copies=COPIES, n=n, reason=reason)
 
 
 def _predictions(module: nn.Module, batch: Batch, at_once: int) -> Tensor:

@@ -65,6 +65,11 @@ def judge_training(target: Target, pool: Pool, predictions: Predictions) -> Trai
     return Trained(gain=error_difference(constant, own, networks=networks_of(pool)))
 
 
+def constant_loss(target: Target, pool: Pool) -> float:
+    """Mean loss of the best constant, which a model has to leave behind."""
+    return float(losses_of(target, pool.target, best_constant(target, pool.target)).mean())
+
+
 def losses_of(
     target: Target, values: Float64[np.ndarray, " n"], raw: Float64[np.ndarray, "n o"]
 ) -> Float64[np.ndarray, " n"]:

@@ -98,13 +98,20 @@ def new_module(config: TrainConfig, preparation: Preparation) -> nn.Module:
 
 def summary_line(config: TrainConfig, material: Material, module: nn.Module) -> str:
     """What is about to be trained, in one line."""
-    counts = {split: len(pool) for split, pool in material.pools.items()}
+    counts = {split: _counted(pool) for split, pool in material.pools.items()}
     parameters = sum(p.numel() for p in module.parameters())
+    size = f" ({parameters:,} parameters)" if parameters else ""
     families = ", ".join(dict.fromkeys(a.family for a in material.pools["train"].architectures))
     return (
-        f"{config.model} ({parameters:,} parameters) predicts {material.target.label} of "
-        f"{families}: {counts['train']} networks to train on, {counts['val']} to select by"
+        f"{config.model}{size} predicts {material.target.label} of {families}: "
+        f"{counts['train']} to train on, {counts['val']} to select by"
     )
+
+
+def _counted(pool: Pool) -> str:
+    networks = pool.count_networks()
+    rows = f" ({len(pool)} checkpoints)" if len(pool) > networks else ""
+    return f"{networks} networks{rows}"
 
 
 def _read(

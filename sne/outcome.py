@@ -10,12 +10,11 @@ import torch
 
 from sne.checkpoint import CURVES, MACHINE, PREDICTIONS, RESULT, Run
 from sne.config import Machine
-from sne.drawing import draw_predictions
+from sne.drawing import draw_predictions, draw_training
 from sne.evaluation import Evaluation, evaluate
-from sne.figures import draw_curves
 from sne.files import write_json, write_table
 from sne.fit import Fitted, Row
-from sne.judge import judge_training
+from sne.judge import constant_loss, judge_training
 from sne.material import Material
 from sne.predict import predict
 from sne.state import clear_state
@@ -49,10 +48,16 @@ def write_outcome(
     tables += [test.predictions for test in tests]
     write_table(out / PREDICTIONS, pa.concat_tables(tables))
     for number, test in enumerate(tests):
-        draw_predictions(out / f"predicted-{number}.png", target, test)
+        draw_predictions(out / f"predicted-{number}.png", run, test)
     write_curves(out, fitted.curves)
     if fitted.curves:
-        draw_curves(out / f"{CURVES}.png", fitted.curves, best_epoch=fitted.best_epoch)
+        draw_training(
+            out / f"{CURVES}.png",
+            run,
+            fitted.curves,
+            best_epoch=fitted.best_epoch,
+            constant=constant_loss(target, material.pools["train"]),
+        )
     write_json(out / MACHINE, machine_facts(run, machine))
     budget = {
         "epochs": len(fitted.curves),

@@ -38,6 +38,10 @@ class Pool:
     def __len__(self) -> int:
         return self.target.size
 
+    def count_networks(self, first: int | None = None) -> int:
+        """Networks, of so many rows; fewer than rows where several checkpoints of one are here."""
+        return self.rows.slice(0, first).group_by(["zoo", "member"]).aggregate([]).num_rows
+
     def batch(self, rows: Int[np.ndarray, " b"]) -> Batch:
         """The networks of these rows, which must ascend."""
         ends = list(accumulate(len(weights) for weights in self.weights))

@@ -6,6 +6,7 @@ is said.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,28 @@ def shown(*, batch: int) -> Iterator[Report]:
     watch = Watch(batch=batch)
     with _bar(watch) if sys.stderr.isatty() else _lines(watch) as draw:
         yield lambda progress: draw(watch.update(progress), progress)
+
+
+@contextmanager
+def heartbeat(what: str) -> Iterator[None]:
+    """Say every ten seconds on stderr that work without steps goes on.
+
+    Args:
+        what: is being done, such as `encoding`.
+    """
+    done, begun = threading.Event(), time.monotonic()
+
+    def beat() -> None:
+        while not done.wait(PLAIN_EVERY_S):
+            _say(f"  {what}, {duration_text(time.monotonic() - begun)} so far")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 Draw = Callable[[bool, Progress], None]

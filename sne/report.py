@@ -22,6 +22,7 @@ NAMES: Mapping[str, str] = {
     "cross_entropy": "cross-entropy (nat)",
 }
 HEADER = ("figure", "value", "interval", "n", "")
+UNFINISHED = "NOT TRAINED TO ITS END: its weights are those of the best epoch so far"
 Json = Mapping[str, Any]
 
 
@@ -41,10 +42,12 @@ def evaluation_section(figures: Json) -> Section:
     zoo = figures["zoo"]
     rows = tuple(_rows(figures))
     level = next((m["level"] for m in (figures["metrics"] or {}).values()), 0.95)
+    checkpoints = figures.get("checkpoints", "last")
+    chosen = f"split {figures['split']}"
+    chosen += "" if checkpoints == "last" else f", checkpoints {checkpoints}"
     return Section(
         title=(
-            f"{figures['target']} of {zoo['dataset']} × {zoo['family']}, split {figures['split']}: "
-            f"{zoo['uri']}"
+            f"{figures['target']} of {zoo['dataset']} × {zoo['family']}, {chosen}: {zoo['uri']}"
         ),
         rows=rows,
         notes=tuple(_notes(figures, level=level)),
@@ -54,6 +57,8 @@ def evaluation_section(figures: Json) -> Section:
 def run_notes(result: Json) -> list[str]:
     """Budget, and whether anything was learnt, as result.json has them."""
     notes: list[str] = []
+    if "budget" in result and not result["budget"]:
+        notes.append(UNFINISHED)
     if budget := result.get("budget"):
         took = duration_text(budget["seconds"])
         if budget["epochs"]:
@@ -73,6 +78,12 @@ def run_notes(result: Json) -> list[str]:
     return notes
 
 
+def caution(run: Run) -> str | None:
+    """Why a run's predictions are not to be trusted; None if nothing is known against them."""
+    notes = run_notes({"budget": {}, **run.result})
+    return next((note for note in notes if note.startswith("NOT")), None)
+
+
 def print_run(run: Run) -> None:
     """A training's outcome on stdout."""
     tests = run.result.get("tests", [])
@@ -83,7 +94,7 @@ def print_run(run: Run) -> None:
 
 def print_evaluation(figures: Json, notes: Sequence[str] = ()) -> None:
     """One evaluation on stdout, as `evaluation.figures_json` has it."""
-    print_sections([evaluation_section(figures)], [*run_notes(figures), *notes])
+    print_sections([evaluation_section(figures)], [*run_notes(figures), *notes, ""])
 
 
 def log_to_stderr() -> None:
@@ -131,14 +142,19 @@ def _notes(figures: Json, *, level: float) -> Iterator[str]:
     if figures["reason"]:
         yield f"n/a: {figures['reason']}"
         return
-    yield f"intervals: {level:.0%}, networks drawn again"
+    yield f"intervals: {level:.0%}, bootstrap over networks"
     if figures["dropped"]:
         yield f"{figures['dropped']} networks were left out: a weight is not finite"
     if figures["unseen"]:
         kinds = ", ".join(figures["unseen"])
         yield f"never seen in training, scaled as their nearest role: {kinds}"
     invariance = figures["invariance"]
-    if invariance and invariance["functional"] is None and invariance["reason"]:
+    if invariance and invariance["functional"] is not None:
+        yield (
+            "invariance error: how far predictions move when neurons are reordered, as a share of "
+            "their variance"
+        )
+    elif invariance and invariance["reason"]:
         yield f"no invariance error: {invariance['reason']}"
 
 

@@ -7,6 +7,8 @@ them is run. What was concluded from names and shapes is said in `Source.notes`.
 
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +65,9 @@ def read_source(text: str) -> Source:
     if not path.exists():
         raise DataError(f"there is no {text}; a network is {FORMS}")
     if path.is_dir():
-        raise DataError(f"{text} is a folder; a network of a zoo is ZOO#MEMBER, as {text}#0")
+        raise DataError(
+            f"{text} is a folder, not a network; if it is a zoo, its first network is {text}#0"
+        )
     if path.suffix == SAFETENSORS:
         return from_state_dict(_safetensors(path), name=text, ordered=False)
     state, notes = _state_dict(_torch_file(path), text)
@@ -130,7 +134,8 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
 def _torch_file(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
         OSError,
@@ -139,10 +144,23 @@ def _torch_file(path: Path) -> Any:
         LookupError,
         ValueError,
     ) as error:
+        if _is_pickle(path):
+            raise DataError(
+                f"{path} holds more than tensors, which takes code to load, and code in files is "
+                "never run: save model.state_dict() in it, or give the module in Python"
+            ) from error
         raise DataError(
-            f"{path} is no PyTorch file of tensors alone, and code in files is never run: save "
-            "model.state_dict() in it, or give the module in Python"
+            f"{path} is no PyTorch file, or a damaged one; a network is {FORMS}"
         ) from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether it holds a pickle, as torch.save and Python write them."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            return any(name.endswith("data.pkl") for name in file.namelist())
+    with path.open("rb") as file:
+        return file.read(1) == pickle.PROTO
 
 
 def _state_dict(value: Any, name: str) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
@@ -153,10 +171,10 @@ def _state_dict(value: Any, name: str) -> tuple[Mapping[str, Tensor], tuple[str,
             key for key in NESTED if isinstance(value, Mapping) and _is_state_dict(value.get(key))
         ]
         if not inner:
-            kind = (
-                f"keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else type(value)
-            )
-            raise DataError(f"{name} holds no state dict (names to tensors) but {kind}")
+            held = f"a {type(value).__name__}"
+            if isinstance(value, Mapping):
+                held += f" with {_first([str(key) for key in value]) or 'nothing in it'}"
+            raise DataError(f"{name} holds no state dict (names to tensors) but {held}")
         value = value[inner[0]]
         notes.append(f"the state dict is what the file has under {inner[0]!r}")
     state = {key: tensor for key, tensor in value.items() if isinstance(tensor, Tensor)}
@@ -181,7 +199,7 @@ def _zoo_row(text: str, row: re.Match[str]) -> Source:
 
 
 def _torchvision(text: str) -> Source:
-    from torchvision.models import get_model, list_models
+    from torchvision.models import get_model, get_model_weights, list_models
 
     name, _, weights = text.removeprefix(TORCHVISION).partition("/")
     if name not in list_models():
@@ -192,10 +210,14 @@ def _torchvision(text: str) -> Source:
             torch.manual_seed(int(seed[1]))
             module = get_model(name, weights=None)
         return from_module(module, name=text)
+    known = [entry.name for entry in get_model_weights(name)]
+    if weights not in ("", "DEFAULT", *known):
+        raise DataError(
+            f"torchvision's {name} has no weights {weights!r}; there are: "
+            f"{', '.join([*known, 'seed0'])} (initialised, not trained)"
+        )
     try:
         return from_module(get_model(name, weights=weights or "DEFAULT"), name=text)
-    except (ValueError, KeyError) as error:
-        raise DataError(f"torchvision's {name} has no weights {weights!r}: {error}") from error
     except OSError as error:
         raise DataError(
             f"torchvision could not download the weights of {name} ({error}); "

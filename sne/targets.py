@@ -49,6 +49,11 @@ class Target:
         name = self.column.removeprefix(CONFIG_PREFIX)
         return f"log10 {name}" if self.log10 else name
 
+    @property
+    def axis(self) -> str:
+        """The same for figures."""
+        return self.label.replace("log10", "log₁₀").replace("_", " ")
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -132,7 +137,8 @@ def default_target(zoo: Zoo) -> str:
     for name in ("test_accuracy", "frequency", "config.image_label"):
         if name in names:
             return name
-    raise DataError(f"{zoo.store.uri} has no usual target: choose one with --target: {_list(zoo)}")
+    known = list_targets(zoo)
+    raise DataError(f"{zoo.store.uri} has no usual target: choose one with --target: {known}")
 
 
 def target_columns(zoo: Zoo) -> tuple[str, ...]:
@@ -140,9 +146,23 @@ def target_columns(zoo: Zoo) -> tuple[str, ...]:
     return tuple(column.name for column in zoo.columns if column.name not in NO_TARGETS)
 
 
+def list_targets(zoo: Zoo) -> str:
+    """The same in words, as `--target` takes them."""
+    names = [name.removeprefix(CONFIG_PREFIX) for name in target_columns(zoo)]
+    return ", ".join(dict.fromkeys(names))
+
+
 def chance_level(zoo: Zoo, target: Target) -> float | None:
     """What a network that learnt nothing scores, where the target is an accuracy."""
     return zoo.plan.data.get("chance_accuracy") if target.kind == "share" else None
+
+
+def unit_of(zoo: Zoo, target: Target) -> str:
+    """For axes; empty where a number has none, or is a logarithm."""
+    if target.kind == "share":
+        return "share of images"
+    units = {column.name: column.unit for column in zoo.columns}
+    return "" if target.log10 else units.get(target.column, "").removeprefix("1")
 
 
 def _column(zoo: Zoo, name: str | None) -> Column:
@@ -151,11 +171,7 @@ def _column(zoo: Zoo, name: str | None) -> Column:
     for known in (name, CONFIG_PREFIX + name):
         if known in columns and known not in NO_TARGETS:
             return columns[known]
-    raise DataError(f"{zoo.store.uri} has no target {name!r}; there are: {_list(zoo)}")
-
-
-def _list(zoo: Zoo) -> str:
-    return ", ".join(name.removeprefix(CONFIG_PREFIX) for name in target_columns(zoo))
+    raise DataError(f"{zoo.store.uri} has no target {name!r}; there are: {list_targets(zoo)}")
 
 
 def _kind(column: Column) -> TargetKind:

@@ -29,7 +29,7 @@ from sne.outcome import write_curves, write_outcome
 from sne.predict import choose_device
 from sne.progress import shown
 from sne.report import log_to_stderr, print_run
-from sne.state import FOLDER, State, load_state, save_state
+from sne.state import FOLDER, RECORD, State, load_state, save_state
 from sne.zoo import ZooError
 
 log = logging.getLogger("sne")
@@ -76,6 +76,7 @@ def train(
         if not (out / RESULT).exists():
             fitted, steps = _fit(module, config, material, out=out, machine=machine, report=report)
             save_model(out, fitted.best)
+            log.info("measuring on the test splits")
             run = load_run(out, device=device)
             write_outcome(run, material, fitted, steps=steps, machine=machine)
         else:
@@ -100,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         if out is not None and (out / CONFIG).exists():
-            log.warning("stopped; the same command goes on from the last state in %s", out)
+            saved = (out / FOLDER / RECORD).exists()
+            where = f"from the last state in {out}" if saved else "from the start"
+            log.warning("stopped; the same command goes on %s", where)
         return 130
     return 0
 

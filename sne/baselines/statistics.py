@@ -5,6 +5,7 @@ others train on them (Zhou et al. 2023, arXiv:2302.14040, published code) takes 
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 import torch
@@ -20,6 +21,9 @@ Spread: TypeAlias = Literal["std", "variance"]
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 EACH = 2 + len(QUANTILES)
 """Numbers for each tensor: 56 for arch1, 42 for a SIREN of three layers."""
+
+MOST_LISTED = 6
+"""Kinds of layers that a sentence names."""
 
 
 def statistics_of(
@@ -59,7 +63,7 @@ def refuse_other_kinds(name: str, wanted: Architecture, given: Architecture) -> 
         return None
     return (
         f"{name} reads statistics of {len(wanted.tensors)} tensors, those of {wanted.family} "
-        f"({_list(wanted)}); {given.family} has {len(given.tensors)} ({_list(given)}): "
+        f"({_counted(wanted)}); {given.family} has {len(given.tensors)} ({_counted(given)}): "
         "choose a model that takes any architecture, or zoos of networks with equal layers"
     )
 
@@ -79,5 +83,9 @@ def _quantiles(values: Float[Tensor, "b n"], shares: Sequence[float]) -> Float[T
     return torch.lerp(ascending[:, below], ascending[:, above], (at - below).to(values.dtype))
 
 
-def _list(architecture: Architecture) -> str:
-    return ", ".join(f"{t.layer_type} {t.role}" for t in architecture.tensors)
+def _counted(architecture: Architecture) -> str:
+    """Layers in order, equal neighbours together: `3 × conv2d (weight, bias)`."""
+    by_layer = groupby(architecture.tensors, key=lambda t: (t.layer, t.layer_type))
+    layers = [(kind, ", ".join(t.role for t in tensors)) for (_, kind), tensors in by_layer]
+    runs = [f"{len(list(equal))} × {kind} ({roles})" for (kind, roles), equal in groupby(layers)]
+    return ", ".join(runs[:MOST_LISTED]) + (", …" if len(runs) > MOST_LISTED else "")

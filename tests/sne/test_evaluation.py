@@ -10,10 +10,11 @@ import torch
 from scipy.stats import kendalltau
 
 from sne.checkpoint import MODEL, load_run
-from sne.errors import DataError, RunError, SneError
-from sne.evaluate import EvaluateOptions, main
+from sne.errors import DataError, RunError
+from sne.evaluate import main
 from sne.evaluation import check_split, evaluate, figures_json
 from sne.networks import identify
+from sne.provenance import PROTOCOL_VERSION
 from sne.recipes import default_config
 from sne.train import train
 from sne.zoo import open_zoo
@@ -121,9 +122,28 @@ def test_several_zoos_go_to_folders_of_their_own(digits_run, digits_zoo, arch2_z
     text = capsys.readouterr().out
     assert text.count("Kendall's τ-b") == 2
     assert "% of pairs are tied" in text
-    assert "intervals: 95%, networks drawn again" in text
-    with pytest.raises(SneError, match="--out is one zoo's folder, got 2 zoos"):
-        EvaluateOptions(run=digits_run, zoo=("a", "b"), out=digits_run)
+    assert "intervals: 95%, bootstrap over networks" in text
+    two = ["--zoo", str(digits_zoo), "--zoo", str(arch2_zoo), "--out", str(digits_run / "x")]
+    assert main([str(digits_run), *two]) == 2
+    assert "--out is one zoo's folder, got 2 zoos: leave it out" in capsys.readouterr().err
+
+
+def test_other_checkpoints_replace_no_evaluation_of_the_usual_ones(run, digits_zoo, capsys):
+    """Without --zoo it is the zoo that the run was trained on."""
+    assert main([str(run.path), "--json"]) == 0
+    usual = json.loads(capsys.readouterr().out)
+    assert main([str(run.path), "--checkpoints", "all", "--json"]) == 0
+    every = json.loads(capsys.readouterr().out)
+    assert usual["zoo"] == every["zoo"]
+    assert (usual["checkpoints"], every["checkpoints"]) == ("last", "all")
+    assert usual["statuses"] == ["ok"]
+    # Two checkpoints of each network, counted as one.
+    assert (usual["n"], every["n"]) == (30, 60)
+    assert every["metrics"]["tau"]["n"] == every["invariance"]["n"] == 30
+    name = f"digits-arch1-{usual['zoo']['hash'][:8]}-test"
+    for folder, figures in ((name, usual), (f"{name}-checkpoints-all", every)):
+        kept = run.path / "evaluations" / folder / "figures.json"
+        assert json.loads(kept.read_text()) == figures
 
 
 def test_a_category_of_another_zoo_is_judged_by_the_training_zoos_classes(
@@ -191,7 +211,9 @@ def test_runs_that_are_none(digits_run, tmp_path, capsys):
         load_run(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "protocol_version": 0}))
-    with pytest.raises(RunError, match="made under protocol 0, this version of sne has 1"):
+    with pytest.raises(
+        RunError, match=f"under protocol 0, this version of sne has {PROTOCOL_VERSION}"
+    ):
         load_run(tmp_path)
     assert main([str(tmp_path / "gone"), "--zoo", "x"]) == 2
     assert "is no run" in capsys.readouterr().err

@@ -1,13 +1,14 @@
 """What people read: progress lines, tables, the warning about models that learnt nothing."""
 
 import io
+import time
 
 import pytest
 
 from sne import progress as progress_module
 from sne.fit import Progress
-from sne.progress import Watch, duration_text, shown
-from sne.report import evaluation_section, run_notes
+from sne.progress import Watch, duration_text, heartbeat, shown
+from sne.report import UNFINISHED, evaluation_section, run_notes
 
 ESTIMATE = {"value": 0.5, "low": 0.4, "high": 0.6, "level": 0.95, "n": 30, "reason": None}
 FIGURES = {
@@ -33,10 +34,14 @@ def test_a_table_says_ties_ceiling_intervals_and_the_control():
     assert rows["mean squared error"] == ("0.5", "0.4 … 0.6", "30", "")
     assert rows["invariance error"][3] == "1.5 for permutations that change the function"
     assert section.notes == (
-        "intervals: 95%, networks drawn again",
+        "intervals: 95%, bootstrap over networks",
         "2 networks were left out: a weight is not finite",
         "never seen in training, scaled as their nearest role: attention weight",
+        "invariance error: how far predictions move when neurons are reordered, as a share of "
+        "their variance",
     )
+    every = evaluation_section({**FIGURES, "checkpoints": "all"})
+    assert every.title == "test_accuracy of svhn × arch2, split test, checkpoints all: zoos/a"
 
 
 def test_what_is_missing_is_said():
@@ -61,6 +66,7 @@ def test_a_model_that_learnt_nothing_is_marked():
     once = {"epochs": 0, "steps": 0, "seconds": 2.0, "best_epoch": 0}
     assert run_notes({"budget": once}) == ["budget: fitted at once, 2 s"]
     assert run_notes({}) == []
+    assert run_notes({"budget": {}}) == [UNFINISHED]
 
 
 def step(epoch: int, number: int, row=None) -> Progress:
@@ -100,3 +106,13 @@ def test_plain_lines_where_there_is_no_terminal(monkeypatch):
         report(step(4, 0, {"train_loss": 0.5, "val_loss": None}))
     assert err.getvalue().startswith("epoch 4/4: loss 0.5, ")
     assert err.getvalue().count("\n") == 1
+
+
+def test_work_without_steps_says_that_it_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(progress_module, "PLAIN_EVERY_S", 0.01)
+    with heartbeat("encoding"):
+        time.sleep(0.2)
+    said = capsys.readouterr().err
+    assert "  encoding, 0 s so far\n" in said
+    time.sleep(0.05)
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,8 @@
 """Networks from files, torchvision, zoos and modules, and what is said of those that are none."""
 
+import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,16 @@ from sne.zoo import open_zoo
 def net() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+
+
+class Evil:
+    """A pickle of it makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 def tensors_of(source) -> dict[str, torch.Tensor]:
@@ -85,17 +97,28 @@ def test_what_is_no_network(tmp_path, digits_zoo):
     torch.save(nn.Linear(2, 2), tmp_path / "module.pt")
     torch.save({"epoch": 3, "loss": 0.1}, tmp_path / "log.pt")
     torch.save({"step": torch.tensor(3)}, tmp_path / "step.pt")
+    torch.save([1], tmp_path / "list.pt")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
     for text, message in {
         str(tmp_path / "gone.pt"): "there is no .*; a network is a .safetensors file, a PyTorch",
-        str(digits_zoo): f"is a folder; a network of a zoo is ZOO#MEMBER, as {digits_zoo}#0",
-        str(tmp_path / "notes.pt"): "is no PyTorch file of tensors alone",
+        str(
+            digits_zoo
+        ): f"is a folder, not .*; if it is a zoo, its first network is {digits_zoo}#0",
+        str(tmp_path / "notes.pt"): "is no PyTorch file, or a damaged one; a network is a .safet",
         str(tmp_path / "module.pt"): r"code in files is never run: save model\.state_dict\(\)",
+        str(tmp_path / "evil.pkl"): r"takes code to load, and code in files is never run",
         str(tmp_path / "empty.safetensors"): "is no safetensors file",
-        str(tmp_path / "log.pt"): r"holds no state dict \(names to tensors\) but keys epoch, loss",
+        str(
+            tmp_path / "log.pt"
+        ): r"holds no state dict \(names to tensors\) but a dict with epoch, loss",
+        str(tmp_path / "list.pt"): r"holds no state dict \(names to tensors\) but a list",
         str(tmp_path / "step.pt"): "has no tensor of floating-point numbers",
         "torchvision:resnet19": "torchvision has no model 'resnet19'; some that it has: resnet101",
-        "torchvision:resnet18/BEST": "torchvision's resnet18 has no weights 'BEST'",
+        "torchvision:resnet18/BEST": "has no weights 'BEST'; there are: IMAGENET1K_V1, seed0",
     }.items():
         with pytest.raises(DataError) as caught:
             read_source(text)
         assert re.search(message, str(caught.value)), str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    pickle.loads((tmp_path / "evil.pkl").read_bytes())
+    assert (tmp_path / "ran").exists()  # what Python's own reader would have done
