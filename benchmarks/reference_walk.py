@@ -87,7 +87,7 @@ class _Walk:
         )
         role = ROLES.index(tensor.role)
         scale = self.encoder.scale
-        values = values.abs() if self.config.magnitudes else values
+        values = values.abs() if scale.absolute else values
         if scale.knee is not None:
             x = values / scale.knee[index, role]
             values = torch.sign(x) * torch.log(x.abs() + torch.sqrt(1 + x**2))

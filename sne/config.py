@@ -59,7 +59,7 @@ class Training:
     """Of initial weights, orders and drawn symmetries."""
     scaling: Scaling = "compressed"
     """Of weights by (layer type, role), as the training split has them; standard: only centred and
-    divided by their deviation, which few large networks decide."""
+    divided by their deviation, which few large networks decide; magnitude: the same of |w|."""
     micro_batch: Annotated[int | None, flag("N", "a whole batch")] = None
     """Networks computed at once: less memory for the same step."""
     precision: Precision = "float32"

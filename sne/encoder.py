@@ -99,7 +99,6 @@ class Encoder(nn.Module):
         self.slabs: Slabs | None = None
         """How much is computed at once; None: what suits the device."""
         self.scale = ScaleInputs(scaling)
-        self.magnitudes = config.magnitudes
         self.positions = Positions(width, config.positions, scale=config.position_scale)
         chunk_sabs = (half, config.chunk_sabs - half)
         later = partial(SetEncoder, config, sabs=(config.sabs, 0))
@@ -191,9 +190,8 @@ class _Run:
         index, mask = entries(
             bucket.start[here], bucket.stride[here], bucket.length[here], width=bucket.size
         )
-        values = weights[index].abs() if self.encoder.magnitudes else weights[index]
         x = self.encoder.scale.of_kinds(
-            values, bucket.layer_type[here, None], bucket.role[here, None]
+            weights[index], bucket.layer_type[here, None], bucket.role[here, None]
         )
         added = self.encoder.elements[None, : bucket.size]
         if (inner := self.book(_rows(bucket.inner, here))) is not None:

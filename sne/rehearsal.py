@@ -160,7 +160,7 @@ def _fit(
 def _module(config: TrainConfig, workload: Workload) -> nn.Module:
     preparation = Preparation(
         architectures=workload.architectures,
-        scaling=no_scaling(compressed=config.training.scaling == "compressed"),
+        scaling=no_scaling(config.training.scaling),
         task=workload.target.kind,
         outputs=workload.target.outputs,
     )

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from sne.tokens import LAYER_TYPES, ROLES, layer_type_index
 from sne.zoo import Architecture
 
-Scaling: TypeAlias = Literal["compressed", "standard", "none"]
-"""`standard` leaves the compression out."""
+Scaling: TypeAlias = Literal["compressed", "standard", "magnitude", "none"]
+"""`standard` leaves the compression out; `magnitude` is standard scaling of |w|."""
 LIKE = (("weight", "embedding", "token"), ("bias", "shift"), ("scale", "buffer"))
 """Roles that act alike: factors, summands, and what stands near one."""
 SMALLEST_STD = 1e-5
@@ -43,6 +43,8 @@ class InputScaling:
     """Kinds that the training networks have."""
     knee: Float[Tensor, "types roles"] | None = None
     """Where compression sets in; None: nothing is compressed."""
+    absolute: bool = False
+    """|w| is scaled, so that no sign is seen."""
 
     def unseen(self, architecture: Architecture) -> tuple[str, ...]:
         """Kinds of the architecture that were never seen in training, by name."""
@@ -56,13 +58,14 @@ class InputScaling:
         )
 
 
-def no_scaling(*, compressed: bool = False) -> InputScaling:
-    """Weights as they are; with compression a place for what a state dict holds."""
+def no_scaling(how: Scaling = "none") -> InputScaling:
+    """Weights as they are; or a place for the numbers of such a scaling that a state dict holds."""
     return InputScaling(
         mean=torch.zeros(SHAPE),
         std=torch.ones(SHAPE),
         seen=torch.ones(SHAPE, dtype=torch.bool),
-        knee=torch.ones(SHAPE) if compressed else None,
+        knee=torch.ones(SHAPE) if how == "compressed" else None,
+        absolute=how == "magnitude",
     )
 
 
@@ -81,7 +84,13 @@ def learn_scaling(
     if how == "compressed":
         logs = _filled(_sums(given, lambda w, _: w[w != 0].abs().log()))
         knee = (logs[1] / logs[0].clamp(min=1)).exp().clamp(min=SMALLEST_KNEE)
-    sums = _sums(given, lambda w, kind: w if knee is None else (w / knee[kind].item()).asinh())
+
+    def change(weights: Tensor, kind: tuple[int, int]) -> Tensor:
+        if knee is not None:
+            return (weights / knee[kind].item()).asinh()
+        return weights.abs() if how == "magnitude" else weights
+
+    sums = _sums(given, change)
     count, total, squares = _filled(sums)
     mean = total / count.clamp(min=1)
     std = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
@@ -91,6 +100,7 @@ def learn_scaling(
         std=std.float(),
         seen=sums[0] > 0,
         knee=None if knee is None else knee.float(),
+        absolute=how == "magnitude",
     )
 
 
@@ -104,6 +114,7 @@ class ScaleInputs(nn.Module):
 
     def __init__(self, scaling: InputScaling) -> None:
         super().__init__()
+        self.absolute = scaling.absolute
         self.register_buffer("knee", None if scaling.knee is None else scaling.knee.float().clone())
         self.register_buffer("mean", scaling.mean.float().clone())
         self.register_buffer("std", scaling.std.float().clone())
@@ -114,7 +125,11 @@ class ScaleInputs(nn.Module):
         """What the buffers hold, on the CPU."""
         knee = None if self.knee is None else self.knee.cpu()
         return InputScaling(
-            mean=self.mean.cpu(), std=self.std.cpu(), seen=self.seen.cpu(), knee=knee
+            mean=self.mean.cpu(),
+            std=self.std.cpu(),
+            seen=self.seen.cpu(),
+            knee=knee,
+            absolute=self.absolute,
         )
 
     def of_kinds(
@@ -124,6 +139,8 @@ class ScaleInputs(nn.Module):
         role: Int[Tensor, "*#n"],
     ) -> Float[Tensor, "*n"]:
         """Weights, scaled, whose kinds are given as indices."""
+        if self.absolute:
+            weights = weights.abs()
         if self.knee is not None:
             weights = torch.asinh(weights / self.knee[layer_type, role])
         return (weights - self.mean[layer_type, role]) / self.std[layer_type, role]

@@ -38,9 +38,6 @@ class SneConfig:
     sabs: int = 4
     """SABs of each later encoder: 4 by Appendix J, 2 by Eqs. (7) and (9). With 4 the INR model
     comes near the published 358K parameters, see `encoder`."""
-    magnitudes: bool = False
-    """Elements are |w|, so that no sign is seen: what networks whose neurons' signs may flip are
-    alike in anyway."""
     element_positions: bool = True
     """The element's place in its chunk, added with type and level; in the prose, in no formula."""
     chunk_positions: bool = True

@@ -10,7 +10,7 @@ from weight_cases import ARCH1, GREY_ARCH2, INFERRED, SIREN, attention, networks
 from benchmarks.reference_walk import encode
 from sne.encoder import Encoder
 from sne.model import Batch, Group, Preparation, prepare
-from sne.scaling import InputScaling, learn_scaling, no_scaling
+from sne.scaling import InputScaling, Scaling, learn_scaling, no_scaling
 from sne.settings import COMPONENTS, SneConfig
 from sne.slabs import Slabs
 from sne.sne import KIND
@@ -46,7 +46,6 @@ CONFIGS = {
     "default": SneConfig(),
     "small": SMALL,
     "neuron": replace(SMALL, chunking="neuron"),
-    "magnitudes": replace(SMALL, magnitudes=True),
     "groups": replace(SMALL, layer_group=3),
     "two sabs": replace(SMALL, sabs=2, chunk_sabs=3, heads=2),
     "wide": replace(SMALL, bridge="pma", encoding=24),
@@ -62,11 +61,12 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [*CONFIGS, "magnitude"])
 def test_encoder_agrees_with_the_walk(name):
-    config = CONFIGS[name]
+    config = CONFIGS.get(name, SMALL)
     batch = batch_of(MIXED)
-    scaling = learn_scaling((g.architecture, g.weights * 3 + 1) for g in batch)
+    how: Scaling = "magnitude" if name == "magnitude" else "compressed"
+    scaling = learn_scaling(((g.architecture, g.weights * 3 + 1) for g in batch), how=how)
     encoder = make(config, scaling)
     with torch.no_grad():
         each = [encode(encoder, config, g.architecture, w) for g in batch for w in g.weights]
@@ -181,14 +181,6 @@ def test_scaled_weights_are_what_is_encoded():
         scaling, mean=torch.full_like(scaling.mean, 2), std=torch.full_like(scaling.std, 5)
     )
     assert change(plain, encoded(make(SMALL, by_hand), [shifted])) < 1e-5
-
-
-@pytest.mark.parametrize("magnitudes", [False, True])
-def test_signs_are_seen_unless_elements_are_magnitudes(magnitudes: bool):
-    encoder, group = make(replace(SMALL, magnitudes=magnitudes)), networks(SIREN, 2)
-    plain = encoded(encoder, [group])
-    moved = change(plain, encoded(encoder, [replace(group, weights=-group.weights)]))
-    assert moved == 0 if magnitudes else moved > 1e-3
 
 
 def test_initial_encodings_depend_on_the_weights():

@@ -90,11 +90,11 @@ def test_no_scaling_changes_nothing_and_misses_nothing():
     assert no_scaling().unseen(INFERRED) == ()
 
 
-@pytest.mark.parametrize("how", ["standard", "compressed"])
+@pytest.mark.parametrize("how", ["standard", "compressed", "magnitude"])
 def test_scaling_travels_with_the_state(how: Scaling):
     weights = networks(SIREN, 5).weights * 4
     scaling = learn_scaling([(SIREN, weights)], how=how)
-    scale = ScaleInputs(no_scaling(compressed=how == "compressed"))
+    scale = ScaleInputs(no_scaling(how))
     scale.load_state_dict(ScaleInputs(scaling).state_dict())
     assert torch.equal(scale(SIREN, weights), ScaleInputs(scaling)(SIREN, weights))
     assert torch.equal(scale.scaling.std, scaling.std)
@@ -124,6 +124,14 @@ def test_few_large_networks_do_not_hide_the_others():
     }
     assert shown["standard"] < 0.02
     assert shown["compressed"] > 0.4
+
+
+def test_magnitudes_are_centred_and_show_no_sign():
+    weights = networks(SIREN, 40).weights
+    scale = ScaleInputs(learn_scaling([(SIREN, weights)], how="magnitude"))
+    assert torch.equal(scale(SIREN, weights), scale(SIREN, -weights))
+    assert abs(float(scale(SIREN, weights).mean())) < 1e-5
+    assert float(scale(SIREN, weights).std()) == pytest.approx(1, abs=0.02)
 
 
 def test_a_kind_of_zeros_stays_zero():
