@@ -133,7 +133,7 @@ def carry_out_ablation(  # noqa: PLR0913
     )
     sweep = Sweep(planned=planned, asked=asked, folder=folder, execution=execution)
     failures = perform(sweep, on_start=on_start)
-    if not execution.dry_run:
+    if not execution.dry_run and len(failures) < len(sweep.trials):
         print(write_ablation(folder, asked, target))
     return report_failures(failures)
 

@@ -92,7 +92,7 @@ def _fit(trial: Trial, workload: Workload, card: Card, kind: DeviceKind, *, fitt
     smaller = None if plan.at_once else fit_micro_batch(config, workload, card, device=kind)
     if fitted and smaller is not None:
         return _Fit(bytes=smaller.total_bytes, micro_batch=smaller.batch)
-    advice = "choose a smaller width or another chunk size, or a larger --card"
+    advice = "choose a smaller model with --set, or a larger --card"
     if smaller is not None:
         advice = f"add --fit to compute {smaller.batch} networks at once, or {advice}"
     raise PlanError(f"{trial} needs {size_text(plan.total_bytes)}, and --card {card}: {advice}")

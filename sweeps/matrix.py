@@ -96,7 +96,7 @@ def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     asked = ask(planned, zoos, command)
     sweep = Sweep(planned=planned, asked=asked, folder=folder, execution=options.execution)
     failures = perform(sweep, on_start=stopper.enforce)
-    if not options.execution.dry_run:
+    if not options.execution.dry_run and len(failures) < len(sweep.trials):
         reasons = {failure.trial.hash: failure.reason for failure in failures}
         print(write_matrix(folder, asked, measure, failed=reasons))
     return report_failures(failures)

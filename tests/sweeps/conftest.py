@@ -61,6 +61,8 @@ def tiny_config(model: str = "deepsets", *, epochs: int = 2, seed: int = 0) -> T
             config.settings, chunk=16, width=8, heads=1, chunk_sabs=2, sabs=1, encoding=8, head=(8,)
         )
         config = replace(config, settings=settings)
+    if model == "deepsets":
+        config = replace(config, settings=replace(config.settings, width=8))
     return replace(config, training=replace(config.training, epochs=epochs, batch=8, seed=seed))
 
 
