@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 MULTIPLE = 64
 """Of rows."""
+AVAILABLE = torch.backends.mkldnn.is_available()
 
 
 def linear(x: Float[Tensor, "*rows i"], layer: nn.Linear) -> Float[Tensor, "*rows o"]:
@@ -30,14 +31,15 @@ def relu_linear(x: Float[Tensor, "*rows i"], layer: nn.Linear) -> Float[Tensor, 
 
 
 def _suits(x: Tensor) -> bool:
-    """Whether these rows go to oneDNN."""
+    """Whether these rows go to oneDNN; a compiler chooses for itself."""
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.shape[-1] > 1
         and x.numel() // x.shape[-1] % MULTIPLE == 0
         and not torch.is_autocast_enabled("cpu")
-        and torch.backends.mkldnn.is_available()
+        and AVAILABLE
+        and not torch.compiler.is_compiling()
     )
 
 
