@@ -21,6 +21,7 @@ from zoogen.machine import thread_environment
 
 THEMES = (
     "startup", "reading", "siren", "cnn", "gemm_share", "workers", "memory", "whole_zoo", "engines",
+    "sweep_overhead",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 LIMIT_S, LONG_LIMIT_S = 900, 14_400

@@ -40,8 +40,6 @@ QUIET: Mapping[str, str] = {
     # A second torch thread must not spin while another process has its core (16 times slower).
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "0",
-    # Ray Tune restores a sweep after a kill only if it snapshots at each event.
-    "TUNE_GLOBAL_CHECKPOINT_S": "0",
 }
 # Despite its name: node address 127.0.0.1, and every server of this Ray listens there alone.
 LOOPBACK: Mapping[str, str] = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
