@@ -10,7 +10,7 @@ from sne.errors import DataError
 from sne.invariance import Invariance, measure_invariance
 from sne.judge import judge
 from sne.metrics import Measured
-from sne.networks import Which, ZooIdentity, check_values, identify, read_networks
+from sne.networks import Networks, Which, ZooIdentity, check_values, identify, read_networks
 from sne.pool import Pool, pool_networks
 from sne.predict import Inference, as_model, device_of, predict
 from sne.provenance import PROTOCOL_VERSION, code_version
@@ -98,17 +98,7 @@ def evaluate(
     target, which = run.target, which or run.config.data.which
     check_split(run, identify(zoo), split)
     check_target(zoo, target)
-    networks = read_networks(
-        zoo,
-        split=None if split == "all" else split,
-        which=which,
-        columns=(target.column,),
-    )
-    check_values(networks, target.column, what=split)
-    if not len(networks):
-        raise DataError(
-            f"{zoo.store.uri} has no network of split {split}, and the chosen checkpoint and status"
-        )
+    networks = _read(zoo, target, split=split, which=which)
     pool = pool_networks([networks], target, device=device_of(run.module))
     known = {
         "zoo": networks.identity,
@@ -134,6 +124,17 @@ def evaluate(
     return Evaluated(
         evaluation=evaluation, predictions=table, chance=chance, unit=unit_of(zoo, target)
     )
+
+
+def _read(zoo: Zoo, target: Target, *, split: Split, which: Which) -> Networks:
+    columns, own = (target.column,), None if split == "all" else split
+    networks = read_networks(zoo, split=own, which=which, columns=columns)
+    check_values(networks, target.column, what=split)
+    if not len(networks):
+        raise DataError(
+            f"{zoo.store.uri} has no network of split {split}, and the chosen checkpoint and status"
+        )
+    return networks
 
 
 def unseen_kinds(module: nn.Module, pool: Pool) -> tuple[str, ...]:
