@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from sne.config import Data, TrainConfig, flag
+from sne.config import TrainConfig, flag
 from sne.recipes import default_config, recipe_for
 from sne.targets import Target
 from sweeps.ablation_report import write_ablation
@@ -95,9 +95,9 @@ def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     log.info("recipe %s: %s", wanted.recipe, recipe.summary)
     zoos = open_sweep_zoos([wanted.zoo or cached_zoo(recipe)])
     check_trainable(zoos)
-    target = find_target(zoos, wanted.target, Data(zoo=()).which)
-    settings = product() if wanted.grid else one_at_a_time(recipe.factors)
     config = base_config(wanted, recipe, zoos)
+    target = find_target(zoos, wanted.target, config.data.which)
+    settings = product() if wanted.grid else one_at_a_time(recipe.factors)
     listed = ablation_trials(config, settings, wanted.seeds or recipe.seeds, zoos, target)
     return carry_out_ablation(
         listed, folder, options.execution, zoos=zoos, target=target, command=command,

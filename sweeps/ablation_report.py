@@ -22,6 +22,7 @@ from sweeps.results import finished, read_curves
 from sweeps.tables import Entry, Row, Table, latex, markdown
 
 NAME = "ablation"
+LEGEND_ROWS = 12
 MISSING = "no result yet, or it failed: the same command again does it"
 
 
@@ -144,7 +145,8 @@ def draw(path: Path, table: Table, rows: Sequence[Ablated], measure: Measure, fo
     if not measure.higher_is_better:
         left.set_yscale("log")
     right.set(xlabel="epoch", ylabel="validation loss", yscale="log")
-    right.legend(frameon=False, fontsize=7)
+    if len(labels) <= LEGEND_ROWS:
+        right.legend(frameon=False, fontsize=7)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     write_bytes(path, buffer.getvalue())

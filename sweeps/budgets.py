@@ -41,9 +41,16 @@ RECIPES: Mapping[str, Recipe] = {
         factors=tuple(FACTORS),
         zoo_flags=(*SINE, "--recipe", "quick", "--members", "1000"),
         zoo_name="sine-siren-quick-1000-seed0",
-        epochs=20,
+        epochs=30,
         seeds=(0, 1),
-        settings=("sne.width=32", "sne.sabs=2", "sne.chunk_sabs=2"),
+        settings=(
+            "sne.width=32",
+            "sne.sabs=2",
+            "sne.chunk_sabs=2",
+            "training.batch=16",
+            "optimizer.clip_norm=1.0",
+            "symmetry.invariance_share=0.25",
+        ),  # fmt: skip
     ),
     "paper": Recipe(
         summary="Tables 6 and 7 in full: 300 epochs, three seeds; for a GPU",

@@ -1,5 +1,6 @@
 """Whether trials fit a card, and how many of them share one: nothing is begun that cannot end."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,10 @@ from sweeps.errors import PlanError
 from sweeps.options import Execution
 from sweeps.trial import Trial
 from zoogen.machine import available_gpus
+
+MANY = 8
+"""Trials for which planning takes long enough to be said."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +48,8 @@ def plan_trials(trials: Sequence[Trial], execution: Execution) -> tuple[Planned,
         SettingError: the card's size is none.
     """
     card, kind = parse_card(execution.card), device_kind(execution)
+    if len(trials) > MANY:
+        log.info("planning the memory of %d trials for a card of %s", len(trials), card.label)
     return tuple(_plan(trials, card, kind, fitted=execution.fit))
 
 

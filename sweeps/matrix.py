@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from sne.config import Data, TrainConfig, flag
+from sne.config import TrainConfig, flag
 from sne.recipes import default_config, recipe_for
 from sne.targets import Target
 from sweeps.asked import Asked, Entry
@@ -62,7 +62,7 @@ class MatrixOptions:
     metric: Annotated[str | None, flag("NAME", "tau; of categories accuracy")] = None
     """What the tables show: tau, mse, mae, accuracy."""
     set: Annotated[tuple[str, ...], flag("GROUP.NAME=VALUE"), tyro.conf.UseAppendAction] = ()
-    """One setting, of all models (training, optimizer, symmetry) or of one (sne, mlp, …)."""
+    """One setting, of all models (data, training, optimizer, symmetry) or of one (sne, mlp, …)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,8 @@ def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     wanted, folder = options.matrix, checked_out(options.matrix.out)
     zoos = open_sweep_zoos(wanted.zoos)
     check_alike(zoos, allow_mixed_data=options.execution.allow_mixed_data)
-    target = find_target(zoos, wanted.target, Data(zoo=()).which)
+    which = override(default_config(()), wanted.set).data.which
+    target = find_target(zoos, wanted.target, which)
     measure = measure_named(wanted.metric or default_metric(target))
     planned = plan_trials(matrix_trials(wanted, zoos, target), options.execution)
     asked = ask(planned, zoos, command)

@@ -9,7 +9,9 @@ from sne.config import TrainConfig
 from sne.models import MODELS
 from sweeps.errors import PlanError
 
-GROUPS = ("training", "optimizer", "symmetry")
+GROUPS = ("data", "training", "optimizer", "symmetry")
+OWN_FLAGS = ("data.zoo", "data.target", "training.epochs", "training.seed")
+"""What commands have flags for."""
 FORM = "--set is GROUP.NAME=VALUE, for example sne.chunk=16 or optimizer.learning_rate=3e-4"
 
 
@@ -30,6 +32,8 @@ def _one(config: TrainConfig, text: str) -> TrainConfig:
     group, dot, name = path.partition(".")
     if not equals or not dot:
         raise PlanError(f"{FORM}; got {text!r}")
+    if path in OWN_FLAGS:
+        raise PlanError(f"--set {text}: there is a flag for {name}")
     if group in MODELS:
         if group != config.model:
             return config

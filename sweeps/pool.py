@@ -14,6 +14,7 @@ Measured with Ray 2.60, hence these choices:
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from sweeps.halving import Course
 from sweeps.trial import Trial
 from zoogen.ray_session import quieten
 
+SCRATCH = "sweeps-tune-"
 DEATHS = 3
 """Processes of one trial that may die before it is given up."""
 QUIET: Mapping[str, str] = {
@@ -129,7 +131,7 @@ def _fit(  # noqa: PLR0913
     param_space: Mapping[str, Any],
     tune_config: Mapping[str, Any],
 ) -> None:
-    with _quiet(), tempfile.TemporaryDirectory(prefix="sweeps-tune-") as folder:
+    with _quiet(), _scratch() as folder:
         tuner = tune.Tuner(
             tune.with_resources(partial(function, job=job), resources),
             param_space=dict(param_space),
@@ -140,7 +142,7 @@ def _fit(  # noqa: PLR0913
             ),
             run_config=RunConfig(
                 name="sweep",
-                storage_path=folder,
+                storage_path=str(folder),
                 callbacks=[_Telling(make, job, tell)],
                 failure_config=FailureConfig(max_failures=DEATHS - 1),
                 verbose=0,
@@ -231,6 +233,13 @@ def _quiet() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def job_folder(path: str | Path) -> Path:
-    """A folder as workers find it, wherever they run."""
-    return Path(path).absolute()
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for what Tune writes; those of drivers that were killed are removed as well."""
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{SCRATCH}*"):
+        pid = left.name.removeprefix(SCRATCH).partition("-")[0]
+        if left.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", dir=parent) as folder:
+        yield Path(folder)

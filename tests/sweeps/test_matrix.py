@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,7 +92,7 @@ def test_a_killed_matrix_goes_on_and_ends_bit_for_bit_as_an_undisturbed_one(
 def test_a_signal_says_how_to_go_on(arch1_zoo, tmp_path):
     out = tmp_path / "stopped"
     flags = ("--zoos", arch1_zoo, "--models", "deepsets", *ONE, "--local", "--out", out)
-    process = start(MATRIX, *flags, "--set", "training.epochs=1000")
+    process = start(MATRIX, *flags, "--epochs", "1000")
     wait_until(lambda: states(out))
     os.killpg(process.pid, signal.SIGTERM)
     code, stdout, err = finish(process)
@@ -153,8 +155,9 @@ REFUSALS = [
     (["--target", "epoch"], "'epoch' has one value only (1) among the 24 training networks"),
     (["--seeds", "1", "1"], "--seeds are different whole numbers from 0, got [1, 1]"),
     (["--set", "sne.chunks=4", "--models", "sne"], "no setting 'chunks' in --set sne.chunks=4"),
-    (["--set", "cnn.chunk=4"], "no group 'cnn' in --set cnn.chunk=4; there are: training, "),
+    (["--set", "cnn.chunk=4"], "no group 'cnn' in --set cnn.chunk=4; there are: data, training, "),
     (["--set", "chunk"], "--set is GROUP.NAME=VALUE, for example sne.chunk=16"),
+    (["--set", "training.seed=3"], "--set training.seed=3: there is a flag for seed"),
     (["--set", "training.batch=all"], "--set training.batch=all: batch is like 64, got 'all'"),
     (["--card", "tiny"], "a card's size is a number and GB or MB, such as 11GB, got 'tiny'"),
     (["--card", "0.81GB", "--models", "statnn"], "and --card 0.81GB has 10.2 MiB to give"),
@@ -216,3 +219,9 @@ def test_rows_of_results_name_what_made_them(filled):
     config = json.loads(row["config"])
     assert config["config"]["training"]["epochs"] == row["epochs"] == 2
     assert config["train"] == [row["train_zoos"][0]["hash"]]
+
+
+def test_the_command_needs_no_ray_until_it_is_asked_to():
+    code = "import sys, sweeps.matrix, sweeps.ablation, sweeps.tuner; print('ray' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
