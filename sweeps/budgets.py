@@ -50,7 +50,7 @@ RECIPES: Mapping[str, Recipe] = {
             "training.batch=16",
             "optimizer.clip_norm=1.0",
             "symmetry.invariance_share=0.25",
-        ),  # fmt: skip
+        ),
     ),
     "paper": Recipe(
         summary="Tables 6 and 7 in full: 300 epochs, three seeds; for a GPU",
