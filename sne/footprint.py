@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sne.products import MULTIPLE
+
 DeviceKind: TypeAlias = Literal["cuda", "cpu"]
 FAKE = torch.device("meta")
 ROUNDING = 512
@@ -27,6 +29,8 @@ ALIGNED = 16
 """To so many keys the mask of CUDA's memory-efficient attention is padded."""
 SMALL_SORT = 1024
 """Rows that are not longer are sorted in place."""
+PACKED_BYTES = 16 << 10
+"""oneDNN's packing, beside what grows with a product's inner size."""
 aten: Any = torch.ops.aten
 
 
@@ -148,8 +152,23 @@ def _indexed_sum(args: tuple[Any, ...]) -> int:
     return 48 * max(index.numel() for index in indices) + 4 * args[2].numel()
 
 
+def _product(args: tuple[Any, ...]) -> int:
+    """Where `products` goes to oneDNN: what that copies of a transposed input, or packs of weights.
+
+    The gradient of weights is the transposed one; beside it Python still holds, for a ReLU, what
+    came out and its gradient.
+    """
+    left, right = args[-2:]
+    rows, inner = left.shape
+    if left.stride(0) == 1 and inner % MULTIPLE == 0:
+        return 4 * (right.numel() + 2 * left.numel()) + PACKED_BYTES
+    if rows % MULTIPLE == 0:
+        return 4 * MULTIPLE * inner * torch.get_num_threads() + PACKED_BYTES
+    return 0
+
+
 HIDDEN: Mapping[DeviceKind, Mapping[Any, Callable[[tuple[Any, ...]], int]]] = {
-    "cpu": {},
+    "cpu": {aten.mm.default: _product, aten.addmm.default: _product},
     "cuda": {
         aten._scaled_dot_product_efficient_attention_backward.default: _attention_backward,
         aten.sort.default: _sort,
@@ -159,5 +178,5 @@ HIDDEN: Mapping[DeviceKind, Mapping[Any, Callable[[tuple[Any, ...]], int]]] = {
         aten._index_put_impl_.default: _indexed_sum,
     },
 }
-"""Bytes beyond what an operation gives, from its arguments: upper bounds by torch's sources. On the
-CPU none was found that shows at a peak."""
+"""Bytes beyond what an operation gives, from its arguments: for CUDA upper bounds by torch's
+sources, for the CPU by its allocator's trace."""

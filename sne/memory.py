@@ -4,7 +4,6 @@ The plan itself is `rehearsal`'s, what fits is `capacity`'s; both know no comman
 """
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,14 +14,14 @@ import tyro
 
 from sne.capacity import fit_micro_batch, fitting_chunks, largest_batch
 from sne.cards import Card, parse_card, size_text
+from sne.command import answer
 from sne.config import TrainConfig, flag
-from sne.errors import DataError, SneError
+from sne.errors import DataError
 from sne.footprint import DeviceKind
 from sne.options import parse_training
 from sne.rehearsal import MemoryPlan, plan_training
-from sne.report import Section, log_to_stderr, print_sections
+from sne.report import Section, print_sections
 from sne.workload import Workload, read_workload
-from sne.zoo import ZooError
 
 PROGRAM = "python -m sne.memory"
 DESCRIPTION = """\
@@ -45,7 +44,6 @@ PARTS = {
 }
 """Fields of a plan, and what a table calls them."""
 HEADER = ("part", "size", "", "share")
-log = logging.getLogger("sne")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +63,7 @@ class CardChoice:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Finding:
     """What the command says."""
 
     plan: MemoryPlan
@@ -94,9 +92,9 @@ class Answer:
         }
 
 
-def answer(
+def find(
     config: TrainConfig, workload: Workload, card: Card, *, device: DeviceKind = "cuda"
-) -> Answer:
+) -> Finding:
     """Plan a training, and search for what fits."""
     begun = time.monotonic()
     plan = plan_training(config, workload, device=device)
@@ -105,7 +103,7 @@ def answer(
         part = plan if plan.fits(card) else fit_micro_batch(config, workload, card, device=device)
         whole = largest_batch(config, workload, card, device=device)
         chunks = fitting_chunks(config, workload, card, device=device)
-    return Answer(
+    return Finding(
         plan=plan,
         card=card,
         micro_batch=None if part is None else part.batch,
@@ -120,21 +118,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command.
 
     Returns:
-        The exit code: 0 it fits, 1 it does not, 2 refused.
+        The exit code: 0 it fits, 1 it does not, 2 refused, 130 stopped by Ctrl-C.
     """
-    log_to_stderr()
-    try:
-        config, parsed = parse_training(
-            arguments, program=PROGRAM, description=DESCRIPTION, run=CardChoice, more={}
-        )
-        choice: CardChoice = parsed.run
-        card, workload = parse_card(choice.card), read_workload(config)
-        if not workload.epoch:
-            raise DataError(f"{', '.join(config.data.zoo)}: no training networks of this choice")
-        found = answer(config, workload, card, device=choice.device)
-    except (SneError, ZooError) as error:
-        log.error("%s", error)
-        return 2
+    return answer(lambda: _serve(arguments))
+
+
+def _serve(arguments: Sequence[str] | None) -> int:
+    config, parsed = parse_training(
+        arguments, program=PROGRAM, description=DESCRIPTION, run=CardChoice, more={}
+    )
+    choice: CardChoice = parsed.run
+    card, workload = parse_card(choice.card), read_workload(config)
+    if not workload.epoch:
+        raise DataError(f"{', '.join(config.data.zoo)}: no training networks of this choice")
+    found = find(config, workload, card, device=choice.device)
     if choice.json:
         print(json.dumps(found.to_json(), ensure_ascii=False))
     else:
@@ -142,8 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if found.plan.fits(card) else 1
 
 
-def section(config: TrainConfig, workload: Workload, found: Answer) -> Section:
-    """The answer as a table."""
+def section(config: TrainConfig, workload: Workload, found: Finding) -> Section:
+    """What was found, as a table."""
     plan = found.plan
     families = ", ".join(dict.fromkeys(a.family for a in workload.architectures))
     total = plan.total_bytes
@@ -160,7 +157,7 @@ def section(config: TrainConfig, workload: Workload, found: Answer) -> Section:
     )
 
 
-def _notes(config: TrainConfig, found: Answer) -> Iterator[str]:
+def _notes(config: TrainConfig, found: Finding) -> Iterator[str]:
     plan, batch = found.plan, config.training.batch
     yield f"{'it fits' if plan.fits(found.card) else 'IT DOES NOT FIT'}: {found.card}"
     if plan.at_once:
