@@ -120,12 +120,8 @@ class Encoder(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "b e"]:
         """The encodings of all networks, group after group."""
-        for group in batch:
-            check_weights(group.architecture, group.weights)
-        weights = torch.cat([group.weights.reshape(-1) for group in batch])
-        plan = self.plan(batch)
-        run = _Run(self, plan, self.slabs or slabs_for(weights.device))
-        rows = run.chunks(weights)
+        run = self._run(batch)
+        plan, rows = run.plan, run.chunks()
         if plan.tensors:
             rows = run.sets(self.tensor, rows, plan.tensors, plan.joins)
             rows = run.sets(self.layer, rows, plan.layers)
@@ -134,26 +130,39 @@ class Encoder(nn.Module):
             rows = run.sets(self.network, rows, plan.networks, plan.joins)
         return self.bridge(rows[plan.order])
 
+    def chunks(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """The first stage alone: the encodings of all chunks, in the plan's order."""
+        return self._run(batch).chunks()
+
     def plan(self, batch: Batch) -> Plan:
         """What is computed in which call."""
         members = [(group.architecture, len(group.weights)) for group in batch]
         return self._planner(members, self.elements.device)
 
+    def _run(self, batch: Batch) -> "_Run":
+        for group in batch:
+            check_weights(group.architecture, group.weights)
+        weights = torch.cat([group.weights.reshape(-1) for group in batch])
+        slabs = self.slabs or slabs_for(weights.device)
+        return _Run(self, self.plan(batch), weights, slabs=slabs)
+
 
 class _Run:
     """One pass through the encoder."""
 
-    def __init__(self, encoder: Encoder, plan: Plan, slabs: Slabs) -> None:
-        self.encoder, self.plan, self.slabs = encoder, plan, slabs
+    def __init__(
+        self, encoder: Encoder, plan: Plan, weights: Float[Tensor, " all"], *, slabs: Slabs
+    ) -> None:
+        self.encoder, self.plan, self.weights, self.slabs = encoder, plan, weights, slabs
         uses = sum(len(bucket.start) for bucket in plan.chunks)
         self.book = CodeBook(plan.codes, encoder.positions, uses=uses)
 
-    def chunks(self, weights: Float[Tensor, " all"]) -> Float[Tensor, "n d"]:
+    def chunks(self) -> Float[Tensor, "n d"]:
         """The first stage: weights gathered, scaled and encoded chunk by chunk."""
         return torch.cat(
             [
                 in_slabs(
-                    partial(self._chunks, weights, bucket),
+                    partial(self._chunks, bucket),
                     rows=len(bucket.start),
                     size=bucket.size,
                     slabs=self.slabs,
@@ -184,14 +193,12 @@ class _Run:
         stage = partial(self._sets, encoder, bucket)
         return in_slabs(stage, elements, rows=count, size=size, slabs=self.slabs)
 
-    def _chunks(
-        self, weights: Float[Tensor, " all"], bucket: Chunks, here: slice
-    ) -> Float[Tensor, "r d"]:
+    def _chunks(self, bucket: Chunks, here: slice) -> Float[Tensor, "r d"]:
         index, mask = entries(
             bucket.start[here], bucket.stride[here], bucket.length[here], width=bucket.size
         )
         x = self.encoder.scale.of_kinds(
-            weights[index], bucket.layer_type[here, None], bucket.role[here, None]
+            self.weights[index], bucket.layer_type[here, None], bucket.role[here, None]
         )
         added = self.encoder.elements[None, : bucket.size]
         if (inner := self.book(_rows(bucket.inner, here))) is not None:

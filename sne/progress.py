@@ -91,7 +91,7 @@ def shown(*, batch: int) -> Iterator[Report]:
 
 @contextmanager
 def heartbeat(what: str) -> Iterator[None]:
-    """Say every ten seconds on stderr that work without steps goes on.
+    """Say on stderr that work without steps goes on: after ten seconds, twenty, forty and so on.
 
     Args:
         what: is being done, such as `encoding`.
@@ -99,8 +99,10 @@ def heartbeat(what: str) -> Iterator[None]:
     done, begun = threading.Event(), time.monotonic()
 
     def beat() -> None:
-        while not done.wait(PLAIN_EVERY_S):
+        pause = PLAIN_EVERY_S
+        while not done.wait(pause):
             _say(f"  {what}, {duration_text(time.monotonic() - begun)} so far")
+            pause = time.monotonic() - begun
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

@@ -1,7 +1,10 @@
 """Encodings of networks from anywhere: repeatable, different for different weights, or refused."""
 
 import json
+import time
 from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torchvision.models import VisionTransformer, resnet18
+from torchvision.models import VisionTransformer
 
 from sne.checkpoint import load_run
 from sne.embed import lay_out
@@ -150,17 +153,49 @@ def test_groups_that_differ_lie_apart(rng):
     assert apart > 2 * max(one.std(axis=0).max(), other.std(axis=0).max())
 
 
+def test_runs_not_to_be_trusted_are_said_to_be_so(digits_run, digits_zoo, tmp_path, capsys):
+    run = copytree(digits_run, tmp_path / "run")
+    result = json.loads((run / "result.json").read_text())
+    arguments = [str(run), f"{digits_zoo}#0"]
+    for enough in (True, False):
+        trained = {**result["trained"], "enough": enough}
+        (run / "result.json").write_text(json.dumps({**result, "trained": trained}))
+        assert main(arguments) == 0
+        assert ("NOT TRAINED ENOUGH" in capsys.readouterr().err) is not enough
+    (run / "result.json").unlink()
+    assert main(arguments) == 0
+    assert "NOT TRAINED TO ITS END: its weights are those of the best" in capsys.readouterr().err
+    assert embed_main([str(run), "--zoo", str(digits_zoo)]) == 0
+    assert "NOT TRAINED TO ITS END" in capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_a_resnet_and_a_vision_transformer_of_five_million(digits_zoo, tmp_path):
-    """With SNE's own sizes; each must take less than 10 minutes."""
+def test_a_resnet_and_a_vision_transformer_from_the_command_line(digits_zoo, tmp_path, capsys):
+    """With SNE's own sizes: under 10 minutes each, repeatable, different for different weights."""
     config = default_config([str(digits_zoo)], recipe="cnn")
     run = train(replace(config, training=replace(config.training, epochs=1)), tmp_path / "run")
-    torch.manual_seed(0)
-    vit = VisionTransformer(
-        image_size=224, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768
-    )
-    assert 5_000_000 < sum(p.numel() for p in vit.parameters()) < 6_000_000
-    for module in (vit, resnet18()):
-        found = encode(run, module)
-        assert np.isfinite(found.encoding).all()
-        assert found.encoding.shape == (1024,)
+    files = [str(tmp_path / f"vit-{seed}.safetensors") for seed in (0, 1)]
+    for seed, name in enumerate(files):
+        torch.manual_seed(seed)
+        vit = VisionTransformer(
+            image_size=224, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768
+        )
+        assert 5_000_000 < sum(p.numel() for p in vit.parameters()) < 6_000_000
+        save_file(vit.state_dict(), name)
+    names = ["torchvision:resnet18/seed0", "torchvision:resnet18/seed1", *files]
+    encodings = [encoded_alone(run.path, name, tmp_path) for name in (*names, names[0], names[2])]
+    capsys.readouterr()
+    assert all(np.isfinite(e).all() and e.shape == (1024,) for e in encodings)
+    assert np.array_equal(encodings[0], encodings[4])
+    assert np.array_equal(encodings[2], encodings[5])
+    for one, other in ((0, 1), (2, 3), (0, 2)):
+        # Far above rounding, though networks that are not trained are statistically alike.
+        assert np.abs(encodings[one] - encodings[other]).max() > 1e-4
+
+
+def encoded_alone(run: Path, name: str, folder: Path) -> np.ndarray:
+    begun = time.process_time()
+    assert main([str(run), name, "--out", str(folder / "enc.parquet")]) == 0
+    assert time.process_time() - begun < 600
+    (row,) = pq.read_table(folder / "enc.parquet").to_pylist()
+    return np.array(row["encoding"])

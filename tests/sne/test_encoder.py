@@ -125,6 +125,18 @@ def test_every_weight_counts():
         assert (moved - plain).abs().amax(1).min() > 1e-5 * plain.abs().max()
 
 
+def test_a_chunk_is_encoded_from_its_own_weights_alone():
+    encoder = make(SMALL)
+    group = networks(SIREN, 2)
+    weights = group.weights.clone()
+    weights[1, 10] += 1
+    with torch.no_grad():
+        plain, moved = encoder.chunks([group]), encoder.chunks([replace(group, weights=weights)])
+    assert len(plain) == sum(count for count, _ in encoder.plan([group]).shapes["chunks"])
+    assert ((plain - moved).abs().amax(1) > 1e-3).sum() == 1
+    assert (plain == moved).all(1).sum() == len(plain) - 1
+
+
 UNORDERED = replace(SMALL, element_positions=False, chunk_positions=False)
 
 

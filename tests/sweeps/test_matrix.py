@@ -79,7 +79,9 @@ def test_a_killed_matrix_goes_on_and_ends_bit_for_bit_as_an_undisturbed_one(
     process.kill()
     finish(process)
     there = finished(out)
-    assert 1 <= len(there) < 4
+    if len(there) == 4:
+        pytest.skip("every trial was done before the signal came")
+    assert there
     before = {trial: (out / "results" / f"{trial}.parquet").stat().st_mtime_ns for trial in there}
     _, err = done(MATRIX, *flags)
     assert f"4 trials, {len(there)} of them done already" in err
