@@ -32,6 +32,7 @@ class Planner:
         # Descriptions are told apart by identity, and kept so that no id is given away again.
         self._kept: OrderedDict[tuple[object, ...], tuple[Members, Plan]] = OrderedDict()
 
+    @torch.compiler.disable
     def __call__(self, members: Members, device: torch.device) -> Plan:
         """The plan for so many networks of each architecture, in that order."""
         key = (device, *((id(architecture), count) for architecture, count in members))
