@@ -72,7 +72,10 @@ def trainers(driver: int) -> list[int]:
     """Ray's processes that train for a driver, by its session's folder."""
     found = []
     for link in Path(f"/proc/{driver}/fd").iterdir():
-        target = str(link.readlink())
+        try:
+            target = str(link.readlink())
+        except FileNotFoundError:  # closed while it was looked at
+            continue
         if "/zoogen-ray-" in target:
             folder = target[: target.index("/", target.index("/zoogen-ray-") + 1)]
             found = [pid for pid in users(folder) if _name(pid).startswith("ray::")]

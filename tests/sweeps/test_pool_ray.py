@@ -66,7 +66,9 @@ def test_a_killed_driver_costs_no_finished_trial_and_the_same_command_goes_on(
     process.kill()
     finish(process)
     there = finished(out)
-    assert 1 <= len(there) < 4
+    if len(there) == 4:
+        pytest.skip("every trial was done before the signal came")
+    assert there
     # At once, while the killed driver's workers may still be ending.
     _, err = done("sweeps.matrix", *flags, "--local")
     assert f"4 trials, {len(there)} of them done already" in err
