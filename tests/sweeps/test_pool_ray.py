@@ -17,6 +17,7 @@ from sweeps.study import FILE, NAME
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
 TINY = ("--models", "deepsets", "mlp", "--set", "training.batch=2", "--set", "deepsets.width=8")
