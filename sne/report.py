@@ -152,7 +152,7 @@ def _notes(figures: Json, *, level: float) -> Iterator[str]:
     if invariance and invariance["functional"] is not None:
         yield (
             "invariance error: how far predictions move when neurons are reordered, as a share of "
-            "their variance"
+            "their variance (a model that sees no order has 0 in both)"
         )
     elif invariance and invariance["reason"]:
         yield f"no invariance error: {invariance['reason']}"

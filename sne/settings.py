@@ -36,8 +36,7 @@ class SneConfig:
     chunk_sabs: int = 4
     """SABs of the chunk encoder, half of them before type and level are added (Eqs. 2-6)."""
     sabs: int = 4
-    """SABs of each later encoder: 4 by Appendix J, 2 by Eqs. (7) and (9). With 4 the INR model
-    comes near the published 358K parameters, see `encoder`."""
+    """SABs of each later encoder: 4 by Appendix J and the published 358K weights, 2 by Eqs. 7, 9."""
     element_positions: bool = True
     """The element's place in its chunk, added with type and level; in the prose, in no formula."""
     chunk_positions: bool = True
@@ -45,13 +44,12 @@ class SneConfig:
     kernel_positions: bool = True
     """Row and column of the kernel position that a chunk is of; ours, as chunks are."""
     role_encoding: bool = True
-    """Weight or bias, where a chunk has its layer type and where a layer's tensors meet; without it
-    the two cannot be told apart."""
+    """Weight or bias, where chunks have their layer type; without it the two look alike."""
     position_scale: float = 0.1
     """What all these sinusoids, which have a norm of √(width/2), are multiplied with. The paper
     says nothing of it; at 1 they outweigh what an untrained block passes on of the weights."""
     without: tuple[str, ...] = ()
-    """Components left out, of COMPONENTS."""
+    """Left out: level_encoder, type_encoder, set_functions, positional_and_hierarchical."""
     layer_group: int = 4096
     """From so many chunks on a tensor is encoded in groups; never used below."""
     encoding: int = 32
@@ -69,7 +67,7 @@ class SneConfig:
         if self.width % self.heads or (self.bridge == "pma" and self.encoding % self.heads):
             raise SettingError(
                 f"the width (and with a pma bridge the encoding) must be a multiple of the heads, "
-                f"got {self.width=} {self.encoding=} {self.heads=}"
+                f"got width {self.width}, encoding {self.encoding}, heads {self.heads}"
             )
         counts = (self.chunk, self.sabs, self.encoding, *self.head)
         if min(counts) < 1 or self.chunk_sabs < 2 or self.layer_group < 2:

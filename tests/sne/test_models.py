@@ -181,7 +181,7 @@ def test_unknown_models_and_settings_are_refused_with_what_there_is():
         read_config(model_kind("sne"), {"hight": 3})
     with pytest.raises(SettingError, match="no component 'levels'; there are: level_encoder, type"):
         SneConfig(without=("levels",))
-    with pytest.raises(SettingError, match=r"must be a multiple of the heads, got self\.width=64"):
+    with pytest.raises(SettingError, match=r"must be a multiple of the heads, got width 64"):
         SneConfig(heads=7)
     with pytest.raises(SettingError, match="sizes are at least 1"):
         SneConfig(head=(0,))

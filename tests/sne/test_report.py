@@ -38,7 +38,7 @@ def test_a_table_says_ties_ceiling_intervals_and_the_control():
         "2 networks were left out: a weight is not finite",
         "never seen in training, scaled as their nearest role: attention weight",
         "invariance error: how far predictions move when neurons are reordered, as a share of "
-        "their variance",
+        "their variance (a model that sees no order has 0 in both)",
     )
     every = evaluation_section({**FIGURES, "checkpoints": "all"})
     assert every.title == "test_accuracy of svhn × arch2, split test, checkpoints all: zoos/a"
