@@ -36,7 +36,7 @@ class SneConfig:
     chunk_sabs: int = 4
     """SABs of the chunk encoder, half of them before type and level are added (Eqs. 2-6)."""
     sabs: int = 4
-    """SABs of each later encoder: 4 by Appendix J and the published 358K weights, 2 by Eqs. 7, 9."""
+    """SABs of each later encoder: 4 by Appendix J and the 358K parameters; 2 by Eqs. 7, 9."""
     element_positions: bool = True
     """The element's place in its chunk, added with type and level; in the prose, in no formula."""
     chunk_positions: bool = True
