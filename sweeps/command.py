@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from sne.errors import SneError
 from sne.report import log_to_stderr
 from sne.zoo import ZooError
 from sweeps.errors import SweepError
-from zoogen.interrupt import Interrupted, Stopper, stopping_in_order
+from zoogen.interrupt import Stopper, stopping_in_order
 
 PATIENCE_S = 8.0
 """After a signal Ray takes 2 to 3 s to end its processes; then this process ends in any case."""
@@ -34,22 +35,35 @@ def run_command(program: str, serve: Serve, arguments: Sequence[str] | None = No
     command = shlex.join([*program.split(), *given])
     _log()
     last_words = partial(log.warning, "stopped; the same command goes on:\n  %s", command)
+    stopper: Stopper | None = None
     try:
         with stopping_in_order(patience_s=PATIENCE_S, last_words=last_words) as stopper:
             return serve(given, command, stopper)
-    except Interrupted as stop:
-        last_words()
-        if "ray" in sys.modules:
-            # At exit Ray would wait for servers that the same signal has ended.
-            sys.stdout.flush()
-            os._exit(stop.exit_code)
-        return stop.exit_code
+    except KeyboardInterrupt:
+        # Ray raises a plain one where it was interrupted while it waited.
+        return _stopped(stopper, last_words)
     except (SneError, ZooError, SweepError) as error:
         log.error("%s", error)
         return 2
     except OSError as error:
         log.error("%s: %s", error.filename or type(error).__name__, error.strerror or error)
         return 2
+    except Exception:
+        # The signal has ended Ray's servers too, and whoever waited for them is told so first.
+        if stopper is not None and stopper.noticed is not None:
+            return _stopped(stopper, last_words)
+        raise
+
+
+def _stopped(stopper: Stopper | None, last_words: Callable[[], None]) -> int:
+    got = None if stopper is None else stopper.received or stopper.noticed
+    exit_code = 128 + (got or signal.SIGINT)
+    last_words()
+    if "ray" in sys.modules:
+        # At exit Ray would wait for servers that the same signal has ended.
+        sys.stdout.flush()
+        os._exit(exit_code)
+    return exit_code
 
 
 class _ToStderr(logging.Handler):
