@@ -18,25 +18,8 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP)  ## make .venv and install this project into it
 
-SMALL_SNE := --sne.width 32 --sne.chunk-sabs 2 --sne.sabs 2
-
-demo: $(STAMP)  ## two small real zoos, made and checked; SNE and a baseline trained on each (5 minutes)
-	@echo "== Two zoos: classifiers of digits, and INRs of sine waves"
-	$(BIN)/python -m zoogen.run --dataset digits --arch arch1 --recipe quick --out zoos/demo-digits
-	$(BIN)/python -m zoogen.run --dataset sine --arch siren --recipe quick --members 1000 --out zoos/demo-waves
-	$(BIN)/python -m zoogen.verify zoos/demo-digits
-	$(BIN)/python -m zoogen.verify zoos/demo-waves
-	$(BIN)/python -m zoogen.info zoos/demo-digits
-	@echo "== How accurate is a classifier? From its weights alone, by trees on statistics and by SNE"
-	$(BIN)/python -m sne.train --zoo zoos/demo-digits --model boosting --out runs/demo-digits-boosting
-	$(BIN)/python -m sne.train --zoo zoos/demo-digits --batch 8 --epochs 40 $(SMALL_SNE) --out runs/demo-digits-sne
-	@echo "== Which frequency does an INR play?"
-	$(BIN)/python -m sne.train --zoo zoos/demo-waves --model boosting --out runs/demo-waves-boosting
-	$(BIN)/python -m sne.train --zoo zoos/demo-waves --invariance 0 --canonical --scaling magnitude \
-		--batch 16 --epochs 20 --clip-norm 1 $(SMALL_SNE) --out runs/demo-waves-sne
-	@echo "== The two models on the same networks, kept from both"
-	$(BIN)/python -m sne.compare runs/demo-digits-boosting runs/demo-digits-sne
-	$(BIN)/python -m sne.compare runs/demo-waves-boosting runs/demo-waves-sne
+demo: $(STAMP)  ## a tour in minutes: two zoos made, SNE and a baseline trained on each and compared
+	PYTHON=$(BIN)/python sh demo.sh
 
 test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on two cores)
 	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow"
