@@ -6,6 +6,8 @@ A start of Ray takes seconds, so each test asks several things of one run.
 import os
 import signal
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import optuna
@@ -22,6 +24,8 @@ pytestmark = [
 ]
 TINY = ("--models", "deepsets", "mlp", "--set", "training.batch=2", "--set", "deepsets.width=8")
 """Trials of a few seconds each, most of them steps."""
+SCRATCH = "sweeps-tune-"
+"""What the folders begin with that Tune writes to."""
 LONG = (*TINY, "--epochs", "40", "--device", "cpu")
 SEARCH = (
     "--samples", "5", "--epochs", "4", "--grace", "1", "--factor", "2", "--widths", "8", "16",
@@ -101,3 +105,23 @@ def test_a_search_with_ray_is_the_search_in_one_process(
     assert facts[0] == facts[1]
     states_of = {state.name for _, state, _, _ in facts[0]}
     assert states_of == {"COMPLETE", "PRUNED"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_everything_within_seconds(
+    arch1_zoo: Path, tmp_path: Path, cache_dir: Path, number: int, code: int
+):
+    out = tmp_path / "matrix"
+    flags = ("--zoos", arch1_zoo, *LONG, "--epochs", "3000", "--workers", "2", "--out", out)
+    process = start("sweeps.matrix", *flags, ZOOGEN_CACHE=str(cache_dir))
+    wait_until(lambda: len(states(out)) == 2)
+    workers = trainers(process.pid)
+    sent = time.monotonic()
+    os.killpg(process.pid, number)
+    found, stdout, err = finish(process)
+    assert time.monotonic() - sent < 10
+    assert (found, stdout) == (code, "")
+    assert f"the same command goes on:\n  python -m sweeps.matrix --zoos {arch1_zoo} " in err
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+    assert not list(Path(tempfile.gettempdir()).glob(f"{SCRATCH}{process.pid}-*"))
