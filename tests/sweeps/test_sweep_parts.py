@@ -60,16 +60,14 @@ def test_as_many_trials_share_a_card_as_fit():
 
 
 def test_memory_is_planned_and_batches_are_cut_when_asked(opened):
-    trial = tiny_trial(opened, "sne")
+    trial = tiny_trial(opened)
     (whole,) = plan_trials([trial], Execution(device="cuda"))
     assert whole.trial == trial
-    assert whole.bytes > 64 * 1024**2
-    small = f"{820 + 100}MB"
-    (fits,) = plan_trials([trial], Execution(device="cuda", card=small))
-    assert fits.trial.hash == trial.hash
-    config = replace(trial.config, training=replace(trial.config.training, batch=24))
-    large = replace(trial, config=config)
+    assert whole.bytes > 64 * 1024**2  # cuBLAS alone
+    training = replace(trial.config.training, batch=24)
+    large = replace(trial, config=replace(trial.config, training=training))
     (needed,) = plan_trials([large], Execution(device="cpu"))
+    # Less than is needed, beyond what a card keeps for itself.
     card = f"{819.3 + needed.bytes / 2**20 * 0.7:.2f}MB"
     with pytest.raises(PlanError, match=r"add --fit to compute \d+ networks at once, or choose"):
         plan_trials([large], Execution(device="cpu", card=card))

@@ -53,7 +53,7 @@ def test_so_are_zoos_and_the_protocol(monkeypatch: pytest.MonkeyPatch):
     trial = trial_of(config)
     assert trial_of(config, label=OTHER).hash != trial.hash
     before = trial.hash
-    monkeypatch.setattr(trial_module, "PROTOCOL_VERSION", 2)
+    monkeypatch.setattr(trial_module, "PROTOCOL_VERSION", trial_module.PROTOCOL_VERSION + 1)
     assert trial.hash != before
 
 
