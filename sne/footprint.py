@@ -6,20 +6,20 @@ autograd, so nothing needs a formula of its own, nor the card that it is planned
 CPU, such as the integers of a batch's plan, are computed as ever, and count once they are moved.
 
 Two things do not show on such tensors and are said here: which attention kernel the device has, and
-what a kernel takes for itself while it runs (`HIDDEN`).
+what a kernel takes for itself while it runs (`HIDDEN`). Code that chooses by device asks
+`stands_for`.
 """
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-
-from sne.products import MULTIPLE
 
 DeviceKind: TypeAlias = Literal["cuda", "cpu"]
 FAKE = torch.device("meta")
@@ -29,9 +29,10 @@ ALIGNED = 16
 """To so many keys the mask of CUDA's memory-efficient attention is padded."""
 SMALL_SORT = 1024
 """Rows that are not longer are sorted in place."""
-PACKED_BYTES = 16 << 10
-"""oneDNN's packing, beside what grows with a product's inner size."""
+PACKED_ROWS, PACKED_BYTES = 64, 16 << 10
+"""What oneDNN packs for a product: rows of its weights, and what does not grow with them."""
 aten: Any = torch.ops.aten
+_counted: ContextVar[DeviceKind | None] = ContextVar("counted", default=None)
 
 
 class Footprint(TorchDispatchMode):
@@ -81,9 +82,18 @@ class Footprint(TorchDispatchMode):
 @contextmanager
 def footprint(kind: DeviceKind) -> Iterator[Footprint]:
     """Count, and let fake tensors attend with the kernels that this kind of device has."""
-    with torch.library._scoped_library("aten", "IMPL") as library, Footprint(kind) as counted:
-        library.impl("scaled_dot_product_attention", _attention_of(kind), "AutogradMeta")
-        yield counted
+    token = _counted.set(kind)
+    try:
+        with torch.library._scoped_library("aten", "IMPL") as library, Footprint(kind) as counted:
+            library.impl("scaled_dot_product_attention", _attention_of(kind), "AutogradMeta")
+            yield counted
+    finally:
+        _counted.reset(token)
+
+
+def stands_for(device: torch.device) -> str:
+    """A device's type; of `meta`, while bytes are counted, that of the device it stands for."""
+    return (_counted.get() if device == FAKE else None) or device.type
 
 
 def _attention_of(kind: DeviceKind) -> Callable[..., Tensor]:
@@ -152,23 +162,16 @@ def _indexed_sum(args: tuple[Any, ...]) -> int:
     return 48 * max(index.numel() for index in indices) + 4 * args[2].numel()
 
 
-def _product(args: tuple[Any, ...]) -> int:
-    """Where `products` goes to oneDNN: what that copies of a transposed input, or packs of weights.
-
-    The gradient of weights is the transposed one; beside it Python still holds, for a ReLU, what
-    came out and its gradient.
-    """
-    left, right = args[-2:]
-    rows, inner = left.shape
-    if left.stride(0) == 1 and inner % MULTIPLE == 0:
-        return 4 * (right.numel() + 2 * left.numel()) + PACKED_BYTES
-    if rows % MULTIPLE == 0:
-        return 4 * MULTIPLE * inner * torch.get_num_threads() + PACKED_BYTES
-    return 0
+def _onednn(args: tuple[Any, ...]) -> int:
+    """What oneDNN copies of a transposed input, or packs of the weights for each thread."""
+    x: Tensor = args[0]
+    if not x.is_contiguous():
+        return 4 * x.numel() + PACKED_BYTES
+    return 4 * PACKED_ROWS * x.shape[-1] * torch.get_num_threads() + PACKED_BYTES
 
 
 HIDDEN: Mapping[DeviceKind, Mapping[Any, Callable[[tuple[Any, ...]], int]]] = {
-    "cpu": {aten.mm.default: _product, aten.addmm.default: _product},
+    "cpu": {torch.ops.mkldnn._linear_pointwise.default: _onednn},
     "cuda": {
         aten._scaled_dot_product_efficient_attention_backward.default: _attention_backward,
         aten.sort.default: _sort,

@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from sne.footprint import stands_for
+
 MULTIPLE = 64
 """Of rows."""
 AVAILABLE = torch.backends.mkldnn.is_available()
@@ -33,13 +35,13 @@ def relu_linear(x: Float[Tensor, "*rows i"], layer: nn.Linear) -> Float[Tensor, 
 def _suits(x: Tensor) -> bool:
     """Whether these rows go to oneDNN; a compiler chooses for itself."""
     return (
-        x.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and stands_for(x.device) == "cpu"
         and x.dtype == torch.float32
         and x.shape[-1] > 1
         and x.numel() // x.shape[-1] % MULTIPLE == 0
         and not torch.is_autocast_enabled("cpu")
         and AVAILABLE
-        and not torch.compiler.is_compiling()
     )
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sne.footprint import FAKE, ROUNDING, Footprint, footprint
+from sne.footprint import FAKE, ROUNDING, Footprint, footprint, stands_for
 
 
 def floats(count: int) -> Tensor:
@@ -110,6 +110,17 @@ def test_kernels_are_those_of_the_device_only_while_it_is_counted():
     with Footprint("cuda") as counted:
         F.scaled_dot_product_attention(given[0], given[1], given[2])
     assert counted.peak > 4 * 8 * 4 * 1024 * 1024
+
+
+def test_fakes_stand_for_the_device_that_is_counted_and_nothing_else_does():
+    cpu = torch.device("cpu")
+    assert (stands_for(FAKE), stands_for(cpu)) == ("meta", "cpu")
+    with footprint("cuda"):
+        assert (stands_for(FAKE), stands_for(cpu)) == ("cuda", "cpu")
+        with footprint("cpu"):
+            assert stands_for(FAKE) == "cpu"
+        assert stands_for(FAKE) == "cuda"
+    assert stands_for(FAKE) == "meta"
 
 
 def test_what_kernels_take_for_themselves_is_in_the_peak():
