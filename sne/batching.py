@@ -31,10 +31,14 @@ class Planner:
         self.grouping = grouping
         # Descriptions are told apart by identity, and kept so that no id is given away again.
         self._kept: OrderedDict[tuple[object, ...], tuple[Members, Plan]] = OrderedDict()
+        # Plans are integers that a compiled graph cannot hold.
+        self._outside_graphs = torch.compiler.disable(self._planned)
 
-    @torch.compiler.disable
     def __call__(self, members: Members, device: torch.device) -> Plan:
         """The plan for so many networks of each architecture, in that order."""
+        return self._outside_graphs(members, device)
+
+    def _planned(self, members: Members, device: torch.device) -> Plan:
         key = (device, *((id(architecture), count) for architecture, count in members))
         if key not in self._kept:
             self._kept[key] = (members, plan_batch(members, self.grouping).to(device))
