@@ -7,7 +7,7 @@ belongs to what and which encoding goes where, `buckets` what is computed togeth
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Int
@@ -32,7 +32,7 @@ class Planner:
         # Descriptions are told apart by identity, and kept so that no id is given away again.
         self._kept: OrderedDict[tuple[object, ...], tuple[Members, Plan]] = OrderedDict()
         # Plans are integers that a compiled graph cannot hold.
-        self._outside_graphs = torch.compiler.disable(self._planned)
+        self._outside_graphs: Any = torch.compiler.disable(self._planned)
 
     def __call__(self, members: Members, device: torch.device) -> Plan:
         """The plan for so many networks of each architecture, in that order."""
