@@ -11,6 +11,7 @@ three U-statistics in τ-b, on the scale of artanh), which needs each network's 
 concordant pairs and takes n log² n. A test holds the two against each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,18 +90,44 @@ def kendall_difference(
     The interval is paired: both are measured on the same drawn networks, so what makes networks
     hard for both cancels.
     """
+    estimate = weighted_kendall(
+        target, (first, second), (1.0, -1.0), resampling=resampling, networks=networks
+    )
+    return replace(estimate, method=f"paired {estimate.method}" if estimate.method else "")
+
+
+def weighted_kendall(
+    target: Float[np.ndarray, " n"],
+    predictions: Sequence[Float[np.ndarray, " n"]],
+    weights: Sequence[float],
+    *,
+    resampling: Resampling | None = None,
+    networks: Networks | None = None,
+) -> Estimate:
+    """Σ weight · τ-b over predictions for the same networks, such as a mean or a difference.
+
+    All are measured on the same drawn networks. Without a value where one of them ranks nothing.
+    """
     how, n = resampling or Resampling(), target.size
-    missing = _no_value(target, first) or _no_value(target, second)
-    if missing is not None:
-        return Estimate(value=None, level=how.level, n=n, reason=missing)
-    value = _tau(target, first) - _tau(target, second)
+    for prediction in predictions:
+        if (missing := _no_value(target, prediction)) is not None:
+            units = n if networks is None else count_networks(networks)
+            return Estimate(value=None, level=how.level, n=units, reason=missing)
+    value = sum(w * _tau(target, p) for w, p in zip(weights, predictions, strict=True))
     if n <= BOOTSTRAP_LIMIT:
-        one, other = Resampled(target, first), Resampled(target, second)
-        estimate = bootstrap(
-            value, lambda c: one(c) - other(c), n=n, resampling=how, networks=networks
-        )
-        return replace(estimate, method=f"paired {estimate.method}" if estimate.method else "")
-    spread = influence(target, first) - influence(target, second)
+        resampled = [Resampled(target, p) for p in predictions]
+
+        def drawn(counts: Counts) -> Float[np.ndarray, " resamples"]:
+            return sum(
+                (w * r(counts) for w, r in zip(weights, resampled, strict=True)),
+                start=np.zeros(len(counts)),
+            )
+
+        return bootstrap(value, drawn, n=n, resampling=how, networks=networks)
+    spread = sum(
+        (w * influence(target, p) for w, p in zip(weights, predictions, strict=True)),
+        start=np.zeros(n),
+    )
     error, units = _standard_error(spread, networks)
     half = _quantile(how.level) * error
     return Estimate(
@@ -108,7 +135,7 @@ def kendall_difference(
         low=value - half,
         high=value + half,
         level=how.level,
-        method=f"paired {INFLUENCE}",
+        method=INFLUENCE,
         n=units,
     )
 

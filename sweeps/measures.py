@@ -12,11 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm
 
-from sne.kendall import BOOTSTRAP_LIMIT, INFLUENCE, Resampled, influence, kendall
+from sne.kendall import weighted_kendall
 from sne.metrics import mean
-from sne.resampling import Counts, Estimate, Networks, Resampling, bootstrap, count_networks
+from sne.resampling import Estimate, Networks, Resampling
 from sweeps.errors import PlanError
 
 Values: TypeAlias = Any
@@ -50,48 +49,6 @@ class Measure:
         return replace(estimate, method=f"paired {estimate.method}" if estimate.method else "")
 
 
-def combined_tau(
-    target: Float[np.ndarray, " n"],
-    predictions: Sequence[Float[np.ndarray, " n"]],
-    weights: Sequence[float],
-    *,
-    resampling: Resampling | None = None,
-    networks: Networks | None = None,
-) -> Estimate:
-    """Σ weight · τ-b; without a value where one of the trials ranks nothing."""
-    how, n = resampling or Resampling(), target.size
-    # The values alone are wanted here: one resample is as few as there can be.
-    single = replace(how, resamples=1)
-    taus = [kendall(target, p, resampling=single, networks=networks).tau for p in predictions]
-    for tau in taus:
-        if tau.value is None:
-            return tau
-    value = sum(w * (t.value or 0.0) for w, t in zip(weights, taus, strict=True))
-    if n <= BOOTSTRAP_LIMIT:
-        resampled = [Resampled(target, p) for p in predictions]
-
-        def drawn(counts: Counts) -> Float[np.ndarray, " resamples"]:
-            return sum(
-                (w * r(counts) for w, r in zip(weights, resampled, strict=True)),
-                start=np.zeros(len(counts)),
-            )
-
-        return bootstrap(value, drawn, n=n, resampling=how, networks=networks)
-    spread = sum(
-        (w * influence(target, p) for w, p in zip(weights, predictions, strict=True)),
-        start=np.zeros(n),
-    )
-    half = float(norm.ppf((1 + how.level) / 2)) * _standard_error(spread, networks)
-    return Estimate(
-        value=value,
-        low=value - half,
-        high=value + half,
-        level=how.level,
-        method=INFLUENCE,
-        n=n if networks is None else count_networks(networks),
-    )
-
-
 def combined_error(
     target: Values,
     predictions: Sequence[Values],
@@ -121,14 +78,6 @@ def _right(target: Values, prediction: Values) -> Float[np.ndarray, " n"]:
     return (prediction == target).astype(float)
 
 
-def _standard_error(spread: Float[np.ndarray, " n"], networks: Networks | None) -> float:
-    if networks is None:
-        return float(spread.std() / np.sqrt(spread.size))
-    # Rows of one network move together: their influences add up.
-    sums = np.bincount(networks, weights=spread)
-    return float(sums.std() * np.sqrt(sums.size) / spread.size)
-
-
 MEASURES: Mapping[str, Measure] = {
     measure.name: measure
     for measure in (
@@ -136,7 +85,7 @@ MEASURES: Mapping[str, Measure] = {
             name="tau",
             label="Kendall's τ-b",
             higher_is_better=True,
-            combine=combined_tau,
+            combine=weighted_kendall,
             fixed=True,
         ),
         Measure(
