@@ -1,14 +1,44 @@
-"""What the commands of sne share: messages, refusals and signals as exit codes."""
+"""What the commands of sne share: flags, messages, refusals and signals as exit codes."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import tyro
 
 from sne.errors import SneError
 from sne.report import log_to_stderr
 from sne.zoo import ZooError
 
 REFUSED, STOPPED = 2, 130
+Options = TypeVar("Options")
 log = logging.getLogger("sne")
+
+
+def parse(
+    options: type[Options],
+    arguments: Sequence[str] | None,
+    *,
+    program: str,
+    description: str,
+    more: Sequence[Any] = (),
+) -> Options:
+    """A command line as an object of this class; help and usage errors end as tyro ends them.
+
+    Args:
+        options: a dataclass, whose fields are the flags.
+        arguments: None: those of the process.
+        program: for help, like the description.
+        description: what the command does.
+        more: markers of tyro's for all flags.
+    """
+    return tyro.cli(
+        options,
+        prog=program,
+        description=description,
+        args=arguments,
+        config=(tyro.conf.DisallowNone, *more),
+    )
 
 
 def answer(serve: Callable[[], int]) -> int:

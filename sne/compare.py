@@ -6,7 +6,7 @@ hard for both is in both intervals. A difference measured on the same drawn netw
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from sne.checkpoint import Run, load_run
-from sne.command import answer
+from sne.command import answer, parse
 from sne.config import flag
 from sne.errors import DataError
 from sne.evaluation import Evaluation, Split, evaluate
@@ -23,8 +23,9 @@ from sne.metrics import error_difference
 from sne.networks import open_zoos
 from sne.predict import choose_device
 from sne.progress import heartbeat
-from sne.report import NAMES, Section, caution, print_sections
+from sne.report import NAMES, Section, caution, interval_text, number_text, print_sections
 from sne.resampling import Estimate, Resampling
+from sne.tables import number_networks
 from sne.zoo import Zoo
 
 PROGRAM = "python -m sne.compare"
@@ -101,10 +102,11 @@ def differences(predicted: Any, first: Any, *, resampling: Resampling) -> dict[s
         table.column(name).to_numpy()
         for table, name in ((first, "target"), (predicted, "prediction"), (first, "prediction"))
     )
+    how: dict[str, Any] = {"resampling": resampling, "networks": number_networks(first)}
     errors = [(given - true) ** 2 for given in (ours, theirs)]
     return {
-        "tau": kendall_difference(true, ours, theirs, resampling=resampling),
-        "mse": error_difference(*errors, resampling=resampling),
+        "tau": kendall_difference(true, ours, theirs, **how),
+        "mse": error_difference(*errors, **how),
     }
 
 
@@ -131,15 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 compared, 2 refused, 130 stopped by Ctrl-C.
     """
     return answer(
-        lambda: _serve(
-            tyro.cli(
-                CompareOptions,
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.DisallowNone,),
-            )
-        )
+        lambda: _serve(parse(CompareOptions, arguments, program=PROGRAM, description=DESCRIPTION))
     )
 
 
@@ -176,8 +170,10 @@ def _row(contender: Contender, figure: str) -> tuple[str, ...]:
     if measured is None:
         return (name, "n/a", "", "", contender.evaluation.refusal or "")
     known, difference = measured.to_json()[figure], contender.differences.get(figure)
-    told = "" if difference is None else _estimate_text(difference.to_json())
-    return (name, _number(known["value"]), _interval(known), str(known["n"]), told)
+    told = ""
+    if difference is not None:
+        told = f"{number_text(difference.value)}  [{interval_text(difference.to_json())}]"
+    return (name, number_text(known["value"]), interval_text(known), str(known["n"]), told)
 
 
 def _notes(contenders: Sequence[Contender]) -> list[str]:
@@ -186,32 +182,18 @@ def _notes(contenders: Sequence[Contender]) -> list[str]:
     return [*notes, *(f"{name}: {note}" for name, note in cautions if note is not None), ""]
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _interval(measured: Mapping[str, Any]) -> str:
-    if measured["low"] is None:
-        return ""
-    return f"{_number(measured['low'])} … {_number(measured['high'])}"
-
-
-def _estimate_text(measured: Mapping[str, Any]) -> str:
-    return f"{_number(measured['value'])}  [{_interval(measured)}]"
-
-
 def _json(contenders: Sequence[Contender]) -> dict[str, Any]:
-    return {"compared": list(_contenders_json(contenders))}
-
-
-def _contenders_json(contenders: Sequence[Contender]) -> Iterator[dict[str, Any]]:
-    for contender in contenders:
-        yield {
-            "run": str(contender.run.path),
-            "model": contender.run.config.model,
-            **contender.evaluation.to_json(),
-            "differences": {k: d.to_json() for k, d in contender.differences.items()},
-        }
+    return {
+        "compared": [
+            {
+                "run": str(contender.run.path),
+                "model": contender.run.config.model,
+                **contender.evaluation.to_json(),
+                "differences": {k: d.to_json() for k, d in contender.differences.items()},
+            }
+            for contender in contenders
+        ]
+    }
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tyro
 from jaxtyping import Float
 
 from sne.checkpoint import Run, load_run
-from sne.command import answer
+from sne.command import answer, parse
 from sne.config import flag
 from sne.errors import DataError, SettingError
 from sne.evaluate import OWN_ZOOS
@@ -133,15 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 refused, 130 stopped by Ctrl-C.
     """
     return answer(
-        lambda: _serve(
-            tyro.cli(
-                EmbedOptions,
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.DisallowNone,),
-            )
-        )
+        lambda: _serve(parse(EmbedOptions, arguments, program=PROGRAM, description=DESCRIPTION))
     )
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import nn
 
 from sne.checkpoint import Run, load_run, scaling_of
-from sne.command import REFUSED, answer
+from sne.command import REFUSED, answer, parse
 from sne.config import flag
 from sne.errors import DataError, ModelError, SneError
 from sne.files import write_table
@@ -145,15 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 all were encoded, 2 one was refused, 130 stopped by Ctrl-C.
     """
     return answer(
-        lambda: _serve(
-            tyro.cli(
-                EncodeOptions,
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.DisallowNone,),
-            )
-        )
+        lambda: _serve(parse(EncodeOptions, arguments, program=PROGRAM, description=DESCRIPTION))
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from sne.checkpoint import Run, load_run
-from sne.command import REFUSED, answer
+from sne.command import REFUSED, answer, parse
 from sne.config import flag
 from sne.drawing import draw_predictions
 from sne.errors import SneError
@@ -73,15 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 measured, 2 refused or n/a, 130 stopped by Ctrl-C.
     """
     return answer(
-        lambda: _serve(
-            tyro.cli(
-                EvaluateOptions,
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.DisallowNone,),
-            )
-        )
+        lambda: _serve(parse(EvaluateOptions, arguments, program=PROGRAM, description=DESCRIPTION))
     )
 
 

@@ -14,6 +14,7 @@ from sne.metrics import Measured, error_difference, measure, measure_classes
 from sne.pool import Pool
 from sne.predict import Predictions, in_units
 from sne.resampling import Estimate, Networks, Resampling
+from sne.tables import number_networks
 from sne.targets import Target
 
 
@@ -96,7 +97,4 @@ def best_constant(target: Target, values: Float64[np.ndarray, " n"]) -> Float64[
 
 def networks_of(pool: Pool) -> Networks | None:
     """For each row the number of its network; None where each row is a network of its own."""
-    zoos, members = pool.rows.column("zoo").to_pylist(), pool.rows.column("member").to_pylist()
-    numbers: dict[tuple[str, int], int] = {}
-    rows = [numbers.setdefault(pair, len(numbers)) for pair in zip(zoos, members, strict=True)]
-    return None if len(numbers) == len(rows) else np.array(rows, dtype=np.int64)
+    return number_networks(pool.rows)

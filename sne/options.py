@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from sne.command import parse
 from sne.config import Data, Machine, Symmetry, TrainConfig, Training, flag
 from sne.models import model_kind
 from sne.networks import open_zoos
@@ -100,13 +101,8 @@ def parse_training(
     given = list(sys.argv[1:] if arguments is None else arguments)
     model, recipe = _first_look(given)
     defaults = default_config((), model=model, recipe=recipe)
-    parsed: Any = tyro.cli(
-        _groups(model, defaults, run, more),
-        prog=program,
-        description=description,
-        args=given,
-        config=(tyro.conf.DisallowNone,),
-    )
+    groups = _groups(model, defaults, run, more)
+    parsed = parse(groups, given, program=program, description=description)
     config = dataclasses.replace(
         defaults,
         data=parsed.data,

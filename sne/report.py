@@ -71,9 +71,7 @@ def run_notes(result: Json) -> list[str]:
     trained = result.get("trained")
     if trained and not trained["enough"]:
         notes.append(
-            "NOT TRAINED ENOUGH: on its own training networks it is no better than a constant "
-            f"(gain {_interval_text(trained['gain_over_constant'])}); its figures say nothing of "
-            "the method"
+            f"NOT TRAINED ENOUGH: {untrained_text(trained)}; its figures say nothing of the method"
         )
     return notes
 
@@ -97,9 +95,9 @@ def print_evaluation(figures: Json, notes: Sequence[str] = ()) -> None:
     print_sections([evaluation_section(figures)], [*run_notes(figures), *notes, ""])
 
 
-def log_to_stderr() -> None:
-    """Messages of sne's commands go to stderr as they are."""
-    log = logging.getLogger("sne")
+def log_to_stderr(name: str = "sne") -> None:
+    """Messages of a package's commands go to stderr as they are."""
+    log = logging.getLogger(name)
     if not log.handlers:
         log.addHandler(_Stderr())
         log.setLevel(logging.INFO)
@@ -121,17 +119,17 @@ def _rows(figures: Json) -> Iterator[tuple[str, ...]]:
             note = f"ceiling {measured['ceiling']:.3f}: {measured['tied']:.1%} of pairs are tied"
         yield (
             NAMES.get(name, name),
-            _number(measured["value"]),
-            _interval(measured),
+            number_text(measured["value"]),
+            interval_text(measured),
             str(measured["n"]),
             note,
         )
     invariance = figures["invariance"]
     if invariance and invariance["functional"] is not None:
-        control = _number(invariance["control"])
+        control = number_text(invariance["control"])
         yield (
             "invariance error",
-            _number(invariance["functional"]),
+            number_text(invariance["functional"]),
             "",
             str(invariance["n"]),
             f"{control} for permutations that change the function",
@@ -204,16 +202,21 @@ def _plain(section: Section) -> list[str]:
     ]
 
 
-def _interval(measured: Json) -> str:
+def number_text(value: float | None) -> str:
+    """Four significant digits; a dash where there is no number."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def interval_text(measured: Json) -> str:
+    """Both ends; empty where there is no interval."""
     if measured["low"] is None:
         return ""
-    return f"{_number(measured['low'])} … {_number(measured['high'])}"
+    return f"{number_text(measured['low'])} … {number_text(measured['high'])}"
 
 
-def _interval_text(measured: Json) -> str:
-    interval = _interval(measured)
-    return _number(measured["value"]) + (f", interval {interval}" if interval else "")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def untrained_text(judged: Json) -> str:
+    """Why a training was not enough, as `judge.Trained.to_json` has it."""
+    gain = judged["gain_over_constant"]
+    interval = interval_text(gain)
+    known = number_text(gain["value"]) + (f", interval {interval}" if interval else "")
+    return f"on its own training networks it is no better than a constant (gain {known})"

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from sne.pool import Pool
 from sne.predict import Predictions, in_units
+from sne.resampling import Networks
 from sne.targets import Target
 
 
@@ -32,3 +33,11 @@ def predictions_table(target: Target, pool: Pool, predictions: Predictions) -> A
     for name, column in columns.items():
         table = table.append_column(pa.field(name, column.type, metadata=meaning), column)
     return table
+
+
+def number_networks(rows: Any) -> Networks | None:
+    """For each row of a table the number of its network; None where each is one of its own."""
+    zoos, members = rows.column("zoo").to_pylist(), rows.column("member").to_pylist()
+    numbers: dict[tuple[str, int], int] = {}
+    found = [numbers.setdefault(pair, len(numbers)) for pair in zip(zoos, members, strict=True)]
+    return None if len(numbers) == len(found) else np.array(found, dtype=np.int64)

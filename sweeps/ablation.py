@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from sne.command import parse
 from sne.config import TrainConfig, flag
 from sne.recipes import default_config, recipe_for
 from sne.targets import Target
@@ -83,13 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     """Perform the ablation and write its tables."""
-    options: Options = tyro.cli(
-        Options,
-        prog=PROGRAM,
-        description=DESCRIPTION,
-        args=list(given),
-        config=(tyro.conf.DisallowNone,),
-    )
+    options = parse(Options, given, program=PROGRAM, description=DESCRIPTION)
     wanted, recipe = options.ablation, recipe_named(options.ablation.recipe)
     folder = checked_out(wanted.out)
     log.info("recipe %s: %s", wanted.recipe, recipe.summary)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sne.resampling import Estimate, Networks, Resampling
+from sne.tables import number_networks
 from sweeps.errors import ResultsError
 from sweeps.measures import Measure
 from sweeps.results import NOT_APPLICABLE, OK, UNTRAINED, Status, read_predictions, read_results
@@ -103,7 +104,7 @@ def read_cell(folder: Path, trials: Sequence[str], zoo: str, metric: str) -> Cel
         reason=None if said is None else said["reason"],
         target=tables[0].column("target").to_numpy(),
         predictions=tuple(table.column("prediction").to_numpy() for table in tables),
-        networks=_networks(tables[0]),
+        networks=number_networks(tables[0]),
     )
 
 
@@ -129,9 +130,3 @@ def _predicted(folder: Path, trials: Sequence[str], zoo: str) -> Iterator[Any]:
             raise ResultsError(f"{folder} has lost the predictions of trial {trial}")
         own = table.filter([name == zoo for name in table.column("zoo").to_pylist()])
         yield own.sort_by([("member", "ascending"), ("epoch", "ascending")])
-
-
-def _networks(table: Any) -> Networks | None:
-    members = table.column("member").to_numpy()
-    numbers = np.unique(members, return_inverse=True)[1].astype(np.int64)
-    return None if len(set(members.tolist())) == len(members) else numbers

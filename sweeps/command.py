@@ -66,20 +66,8 @@ def _stopped(stopper: Stopper | None, last_words: Callable[[], None]) -> int:
     return exit_code
 
 
-class _ToStderr(logging.Handler):
-    """Writes to whatever `sys.stderr` is now: progress bars and the Ray session replace it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """One message, one line or more."""
-        sys.stderr.write(f"{self.format(record)}\n")
-        sys.stderr.flush()
-
-
 def _log() -> None:
-    if not log.handlers:
-        log.addHandler(_ToStderr())
-        log.setLevel(logging.INFO)
-        log.propagate = False
-    log_to_stderr()
+    for name in ("sweeps", "sne"):
+        log_to_stderr(name)
     # What sne says of each training is the sweep's to say.
     logging.getLogger("sne").setLevel(logging.WARNING)

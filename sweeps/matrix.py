@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from sne.command import parse
 from sne.config import TrainConfig, flag
 from sne.recipes import default_config, recipe_for
 from sne.targets import Target
@@ -80,13 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     """Fill the matrix and write its tables."""
-    options: Options = tyro.cli(
-        Options,
-        prog=PROGRAM,
-        description=DESCRIPTION,
-        args=list(given),
-        config=(tyro.conf.DisallowNone,),
-    )
+    options = parse(Options, given, program=PROGRAM, description=DESCRIPTION)
     wanted, folder = options.matrix, checked_out(options.matrix.out)
     zoos = open_sweep_zoos(wanted.zoos)
     check_alike(zoos, allow_mixed_data=options.execution.allow_mixed_data)

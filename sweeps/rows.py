@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sne.provenance import PROTOCOL_VERSION, code_version
+from sne.report import untrained_text
 from sweeps.results import NOT_APPLICABLE, OK, UNTRAINED, ZooLabel
 from sweeps.trial import Trial
 
@@ -31,12 +32,7 @@ class Trained:
         """Why its figures say nothing of the method; None if they do."""
         if self.judged is None or self.judged["enough"]:
             return None
-        gain = self.judged["gain_over_constant"]
-        interval = f", interval {gain['low']:.4g} … {gain['high']:.4g}" if gain["low"] else ""
-        return (
-            "on its own training networks it is no better than a constant "
-            f"(gain {gain['value']:.4g}{interval})"
-        )
+        return untrained_text(self.judged)
 
 
 def training_rows(trial: Trial, trained: Trained, curves: Sequence[Json]) -> Iterator[Json]:

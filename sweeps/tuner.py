@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from sne.cards import size_text
+from sne.command import parse
 from sne.config import TrainConfig, flag
 from sne.recipes import default_config, recipe_for
 from sweeps.ablation import ablation_trials, carry_out_ablation
@@ -94,12 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     """Search, and print the best trials."""
-    options: Options = tyro.cli(
+    options = parse(
         Options,
-        prog=PROGRAM,
+        given,
+        program=PROGRAM,
         description=DESCRIPTION,
-        args=list(given),
-        config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+        more=(tyro.conf.FlagCreatePairsOff,),
     )
     wanted, execution = options.tuner, options.execution
     folder = checked_out(wanted.out)

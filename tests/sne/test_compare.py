@@ -42,6 +42,15 @@ def test_differences_are_those_of_the_figures_and_paired(
         assert difference["method"].startswith("paired")
 
 
+def test_several_checkpoints_of_a_network_count_as_one(digits_zoo: Path, tmp_path):
+    config = default_config([str(digits_zoo)], model="boosting", recipe="cnn")
+    config = replace(config, data=replace(config.data, checkpoints="all"))
+    run = train(config, tmp_path / "all")
+    again = compare([run, run], open_zoos([str(digits_zoo)])[0])[1]
+    assert again.evaluation.n == 60
+    assert {found.n for found in again.differences.values()} == {30}
+
+
 def test_a_model_that_cannot_take_a_zoo_is_shown_as_such(
     digits_run: Path, boosting_run: Path, arch2_zoo: Path, capsys
 ):
