@@ -20,9 +20,8 @@ from sweeps.errors import PlanError
 from sweeps.options import Execution
 from sweeps.pace import estimate_seconds, wall_seconds
 from sweeps.perform import missing_tests
-from sweeps.progress import shown
 from sweeps.results import sweep_temporary
-from sweeps.tally import Tally
+from sweeps.tally import Tally, shown
 from sweeps.trial import Trial
 from zoogen.lock import hold
 from zoogen.store import open_store

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sne.progress import duration_text
 from sweeps.attempt import Told
+from zoogen.display import displayed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,3 +79,13 @@ def describe(state: State) -> str:
     if state.seconds_left is not None and state.share < 1:
         text += f", {duration_text(state.seconds_left)} left"
     return text
+
+
+def shown(tally: Tally) -> AbstractContextManager[None]:
+    """Show the tally on stderr for the time of the `with`."""
+
+    def look() -> tuple[float, str]:
+        state = tally.look()
+        return state.share, describe(state)
+
+    return displayed(look, repeat=False)

@@ -1,19 +1,16 @@
-"""How far a run is: members done, rate and time left, on stderr.
+"""How far a run is: members done, rate and time left, on stderr (`display`).
 
-A bar that redraws itself on a terminal, otherwise a plain line every ten seconds. Time left comes
-from estimated core seconds, since members that train on a tenth of the images take a tenth of the
-time; members are counted as their shards' estimated time passes.
+Time left comes from estimated core seconds, since members that train on a tenth of the images take
+a tenth of the time; members are counted as their shards' estimated time passes.
 """
 
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-PLAIN_EVERY_S = 10.0
-REDRAW_EVERY_S = 0.5
+from zoogen.display import displayed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,49 +113,11 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-@contextmanager
-def shown(tally: Tally) -> Iterator[None]:
+def shown(tally: Tally) -> AbstractContextManager[None]:
     """Show the tally on stderr for the time of the `with`."""
-    with _bar(tally) if sys.stderr.isatty() else _lines(tally):
-        yield
 
+    def look() -> tuple[float, str]:
+        state = tally.look()
+        return state.share, describe(state)
 
-@contextmanager
-def _lines(tally: Tally) -> Iterator[None]:
-    with _every(PLAIN_EVERY_S, lambda: print(describe(tally.look()), file=sys.stderr, flush=True)):
-        yield
-
-
-@contextmanager
-def _bar(tally: Tally) -> Iterator[None]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    text = TextColumn("{task.fields[line]}")
-    with Progress(BarColumn(bar_width=30), text, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=1.0, line=describe(tally.look()))
-
-        def redraw() -> None:
-            state = tally.look()
-            bar.update(task, completed=state.share, line=describe(state))
-
-        with _every(REDRAW_EVERY_S, redraw):
-            yield
-        redraw()
-
-
-@contextmanager
-def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    stop = threading.Event()
-
-    def repeat() -> None:
-        while not stop.wait(seconds):
-            act()
-
-    thread = threading.Thread(target=repeat, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=2)
+    return displayed(look)

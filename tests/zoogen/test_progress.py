@@ -88,8 +88,8 @@ def test_lines_are_short_and_readable():
 
 SHOW = """
 import time
-from zoogen import progress
-progress.PLAIN_EVERY_S = progress.REDRAW_EVERY_S = 0.05
+from zoogen import display, progress
+display.PLAIN_EVERY_S = display.REDRAW_EVERY_S = 0.05
 work = {0: progress.ShardWork(members=4, member_epochs=40, core_seconds=1.0)}
 tally = progress.Tally(work, members_before=0)
 with progress.shown(tally):

@@ -1,31 +1,37 @@
-"""Shows a tally on stderr: a bar that redraws itself on a terminal, else a line now and then."""
+"""Shows on stderr how far something is: a bar that redraws itself on a terminal, else lines."""
 
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from sweeps.tally import Tally, describe
+from typing import TypeAlias
 
 PLAIN_EVERY_S = 10.0
 REDRAW_EVERY_S = 0.5
+Look: TypeAlias = Callable[[], tuple[float, str]]
+"""The part that is done now, 0 to 1, and a line for people; called from a thread of its own."""
 
 
 @contextmanager
-def shown(tally: Tally) -> Iterator[None]:
-    """Show it for the time of the `with`."""
-    with _bar(tally) if sys.stderr.isatty() else _lines(tally):
+def displayed(look: Look, *, repeat: bool = True) -> Iterator[None]:
+    """Show it for the time of the `with`.
+
+    Args:
+        look: how far it is.
+        repeat: say a plain line again though nothing has changed.
+    """
+    with _bar(look) if sys.stderr.isatty() else _lines(look, repeat=repeat):
         yield
 
 
 @contextmanager
-def _lines(tally: Tally) -> Iterator[None]:
+def _lines(look: Look, *, repeat: bool) -> Iterator[None]:
     last = ""
 
     def say() -> None:
         nonlocal last
-        line = describe(tally.look())
-        if line != last:
+        _, line = look()
+        if repeat or line != last:
             print(line, file=sys.stderr, flush=True)
         last = line
 
@@ -34,17 +40,17 @@ def _lines(tally: Tally) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(tally: Tally) -> Iterator[None]:
+def _bar(look: Look) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     text = TextColumn("{task.fields[line]}")
     with Progress(BarColumn(bar_width=30), text, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=1.0, line=describe(tally.look()))
+        task = bar.add_task("", total=1.0, line=look()[1])
 
         def redraw() -> None:
-            state = tally.look()
-            bar.update(task, completed=state.share, line=describe(state))
+            share, line = look()
+            bar.update(task, completed=share, line=line)
 
         with _every(REDRAW_EVERY_S, redraw):
             yield
