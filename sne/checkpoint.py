@@ -20,11 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from sne.canonical import put_in_order
 from sne.config import TrainConfig, differences
 from sne.errors import RunError
 from sne.files import read_json, write_bytes, write_json
-from sne.model import Preparation, prepare
+from sne.fresh import new_module
+from sne.model import Preparation
 from sne.models import model_kind
 from sne.networks import ZooIdentity
 from sne.predict import Inference
@@ -169,9 +169,7 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
         task=target.kind,
         outputs=target.outputs,
     )
-    module = prepare(kind, preparation, config=config.settings)
-    if config.symmetry.canonical:
-        put_in_order(module)
+    module = new_module(config, preparation)
     _load_weights(folder, module)
     return Run(
         path=folder,

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sne.canonical import put_in_order
 from sne.checkpoint import ZooUse
-from sne.config import Symmetry, TrainConfig
-from sne.errors import DataError, SettingError
-from sne.model import FittedModel, Preparation, prepare
-from sne.models import model_kind
+from sne.config import TrainConfig
+from sne.errors import DataError
+from sne.fresh import new_module
+from sne.model import Preparation
 from sne.networks import Networks, check_splits, check_values, open_zoos, read_networks
 from sne.pool import Pool, pool_networks
 from sne.scaling import learn_scaling
@@ -75,25 +74,6 @@ def make_module(config: TrainConfig, material: Material) -> nn.Module:
         outputs=material.target.outputs,
     )
     return new_module(config, preparation)
-
-
-def new_module(config: TrainConfig, preparation: Preparation) -> nn.Module:
-    """A fresh module as a training wants it, for these architectures.
-
-    Raises:
-        ModelError: the model cannot take one of the architectures.
-        SettingError: a model that is fitted at once, with symmetries to train on.
-    """
-    kind = model_kind(config.model)
-    module = prepare(kind, preparation, config=config.settings, seed=config.training.seed)
-    if isinstance(module, FittedModel) and config.symmetry != Symmetry():
-        raise SettingError(
-            f"{config.model} is fitted at once, not in steps: leave out --invariance, --augment "
-            "and --canonical"
-        )
-    if config.symmetry.canonical:
-        put_in_order(module)
-    return module
 
 
 def summary_line(config: TrainConfig, material: Material, module: nn.Module) -> str:

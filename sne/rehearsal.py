@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from sne.cards import Card
 from sne.config import TrainConfig
 from sne.footprint import FAKE, DeviceKind, Footprint, footprint
+from sne.fresh import new_module
 from sne.layout import Members
 from sne.lesson import NetworkLesson, labels_of
-from sne.material import new_module
 from sne.model import FittedModel, Preparation
 from sne.pool import Pool
 from sne.predict import infer
