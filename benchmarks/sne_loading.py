@@ -20,7 +20,7 @@ from benchmarks.theme import Measure, main
 from benchmarks.timing import Contender, race, require, speedup
 from sne.config import TrainConfig
 from sne.fit import Saving, fit
-from sne.lesson import NetworkLesson
+from sne.lesson import make_lesson
 from sne.material import Material, make_module, read_material
 from sne.model import Batch
 from sne.recipes import default_config
@@ -85,14 +85,7 @@ def training(zoo: Path) -> TrainConfig:
 
 
 def _epoch(config: TrainConfig, material: Material) -> None:
-    lesson = NetworkLesson(
-        make_module(config, material),
-        material.target,
-        train=material.pools["train"],
-        validation=material.pools["val"],
-        training=config.training,
-        symmetry=config.symmetry,
-    )
+    lesson = make_lesson(make_module(config, material), config, material)
     saving = Saving(every_s=float("inf"), save=lambda state: None)
     fit(lesson, config.optimizer, epochs=1, state=None, report=lambda step: None, saving=saving)
 

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sne.model import Batch, Group
-from sne.symmetry import Drawn, functional_move
+from sne.symmetry import Drawn, functional_move, indices_on
 from sne.zoo import Architecture, Axis, Space, TensorSpec
 
 
@@ -102,7 +102,8 @@ def _others(use: _Use) -> set[str]:
 def _orders(
     uses: Mapping[str, _Use], spaces: Mapping[str, Space], weights: Float[Tensor, "b p"]
 ) -> Drawn:
-    norms = {name: _by_neuron(use, spaces, weights.square()) for name, use in uses.items()}
+    squares = weights.square()
+    norms = {name: _by_neuron(use, spaces, squares) for name, use in uses.items()}
     orders: dict[str, Tensor] = {}
     # A space within another is sorted inside each of that one's indices, in their new order.
     for name in sorted(norms, key=lambda n: spaces[n].within is not None):
@@ -132,8 +133,7 @@ def _places(
     use: _Use, spaces: Mapping[str, Space], device: torch.device
 ) -> tuple[Int[Tensor, " size"], int]:
     """For each index on the part, its neuron; and how many neurons there are."""
-    along = torch.arange(use.part.size, device=device)
-    at = {f.space: along // f.stride % spaces[f.space].size for f in use.part.factors}
+    at = indices_on(use.part, spaces, device=device)
     inner, outer = at[use.space.name], use.space.within
     if outer is None:
         return inner, use.space.size

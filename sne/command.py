@@ -41,11 +41,17 @@ def parse(
     )
 
 
-def answer(serve: Callable[[], int]) -> int:
+def say_stopped() -> None:
+    """What a command that keeps nothing says of Ctrl-C."""
+    log.warning("stopped")
+
+
+def answer(serve: Callable[[], int], *, last_words: Callable[[], None] = say_stopped) -> int:
     """Do what a command does.
 
     Args:
         serve: parses and works; gives the exit code.
+        last_words: called where Ctrl-C stopped it.
 
     Returns:
         Its exit code; 2 where it is refused in one sentence, 130 where Ctrl-C stopped it.
@@ -57,5 +63,5 @@ def answer(serve: Callable[[], int]) -> int:
         log.error("%s", error)
         return REFUSED
     except KeyboardInterrupt:
-        log.warning("stopped")
+        last_words()
         return STOPPED

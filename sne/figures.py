@@ -197,6 +197,11 @@ def _save(path: Path, draw: Callable[[Any], None], *, size: tuple[float, float])
 
     figure = Figure(figsize=size, layout="constrained")
     draw(figure)
+    write_figure(path, figure)
+
+
+def write_figure(path: Path, figure: Any) -> None:
+    """Keep a matplotlib figure as PNG, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     write_bytes(path, buffer.getvalue())

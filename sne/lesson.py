@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sne.config import Symmetry, Training
+from sne.config import Symmetry, TrainConfig, Training
 from sne.losses import TASKS, logit_invariance
+from sne.material import Material
 from sne.model import Batch, Outputs
 from sne.pool import Pool
 from sne.predict import as_model, computing, device_of, predict
@@ -131,6 +132,18 @@ class NetworkLesson:
 def _generator(device: torch.device, seed: int) -> torch.Generator:
     """On the device, but for `meta`, which holds no numbers (`sne.memory` plans a step there)."""
     return torch.Generator("cpu" if device.type == "meta" else device).manual_seed(seed)
+
+
+def make_lesson(module: nn.Module, config: TrainConfig, material: Material) -> NetworkLesson:
+    """What a training's module learns, and is selected by."""
+    return NetworkLesson(
+        module,
+        material.target,
+        train=material.pools["train"],
+        validation=material.pools["val"],
+        training=config.training,
+        symmetry=config.symmetry,
+    )
 
 
 def pick(batch: Batch, places: Int[np.ndarray, " c"]) -> Batch:

@@ -195,9 +195,8 @@ def _axis(
 def _product(
     axis: Axis, spaces: Mapping[str, Space], drawn: Drawn, *, device: torch.device
 ) -> tuple[Int[Tensor, "_ size"], Float[Tensor, "_ size"]]:
-    along = torch.arange(axis.size, device=device)
-    at = {f.space: along // f.stride % spaces[f.space].size for f in axis.factors}
-    index = torch.zeros_like(along)[None]
+    at = indices_on(axis, spaces, device=device)
+    index = torch.zeros(1, axis.size, dtype=torch.int64, device=device)
     signs = torch.ones(1, axis.size, device=device)
     for factor in axis.factors:
         outer = spaces[factor.space].within
@@ -207,3 +206,11 @@ def _product(
         if factor.space in drawn.signs:
             signs = signs * drawn.signs[factor.space][:, *here]
     return index, signs
+
+
+def indices_on(
+    axis: Axis, spaces: Mapping[str, Space], *, device: torch.device
+) -> dict[str, Int[Tensor, " size"]]:
+    """For each space on an axis without blocks, its index at every place of the axis."""
+    along = torch.arange(axis.size, device=device)
+    return {f.space: along // f.stride % spaces[f.space].size for f in axis.factors}

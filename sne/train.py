@@ -18,19 +18,19 @@ from torch import Tensor, nn
 
 from sne.admission import admit
 from sne.checkpoint import CONFIG, RESULT, Run, begin_run, load_run, save_model
+from sne.command import answer
 from sne.config import Machine, TrainConfig
-from sne.errors import RunError, SneError
+from sne.errors import RunError
 from sne.fit import Fitted, Report, Saving, fit
-from sne.lesson import NetworkLesson, labels_of
+from sne.lesson import labels_of, make_lesson
 from sne.material import Material, make_module, read_material, summary_line
 from sne.model import FittedModel
 from sne.options import TrainOptions, parse_options
 from sne.outcome import write_curves, write_outcome
 from sne.predict import choose_device
 from sne.progress import shown
-from sne.report import log_to_stderr, print_run
+from sne.report import print_run
 from sne.state import FOLDER, RECORD, State, load_state, save_state
-from sne.zoo import ZooError
 
 log = logging.getLogger("sne")
 
@@ -90,22 +90,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 refused, 130 stopped by Ctrl-C.
     """
-    log_to_stderr()
     out: Path | None = None
-    try:
+
+    def serve() -> int:
+        nonlocal out
         options = parse_options(arguments)
         out = options.out
         _serve(options)
-    except (SneError, ZooError) as error:
-        log.error("%s", error)
-        return 2
-    except KeyboardInterrupt:
+        return 0
+
+    def last_words() -> None:
         if out is not None and (out / CONFIG).exists():
             saved = (out / FOLDER / RECORD).exists()
             where = f"from the last state in {out}" if saved else "from the start"
             log.warning("stopped; the same command goes on %s", where)
-        return 130
-    return 0
+
+    return answer(serve, last_words=last_words)
 
 
 def _serve(options: TrainOptions) -> None:
@@ -129,14 +129,7 @@ def _fit(
     """What was learnt, and in how many steps."""
     if isinstance(module, FittedModel):
         return _fit_at_once(module, material), 0
-    lesson = NetworkLesson(
-        module,
-        material.target,
-        train=material.pools["train"],
-        validation=material.pools["val"],
-        training=config.training,
-        symmetry=config.symmetry,
-    )
+    lesson = make_lesson(module, config, material)
     if machine.compile:
         module.compile()
 

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,6 @@ import tyro
 
 from sne.command import parse
 from sne.config import TrainConfig, flag
-from sne.recipes import default_config, recipe_for
 from sne.targets import Target
 from sweeps.ablation_report import write_ablation
 from sweeps.asked import Asked, Entry
@@ -20,7 +19,7 @@ from sweeps.card import plan_trials
 from sweeps.command import EXITS, run_command
 from sweeps.factors import FULL, Setting, configure, one_at_a_time, product
 from sweeps.options import Execution, checked_out
-from sweeps.overrides import override
+from sweeps.overrides import configured
 from sweeps.sweep import Sweep, check_seeds, perform, report_failures
 from sweeps.trial import Trial, make_trial
 from sweeps.zoos import (
@@ -135,9 +134,8 @@ def carry_out_ablation(  # noqa: PLR0913
 
 def base_config(wanted: AblationOptions, recipe: Recipe, zoos: Sequence[SweepZoo]) -> TrainConfig:
     """The unchanged model's training."""
-    config = default_config((), recipe=recipe_for([one.zoo for one in zoos]))
-    training = replace(config.training, epochs=wanted.epochs or recipe.epochs)
-    return override(replace(config, training=training), (*recipe.settings, *wanted.set))
+    given = (*recipe.settings, *wanted.set)
+    return configured(zoos, given, epochs=wanted.epochs or recipe.epochs)
 
 
 def ablation_trials(

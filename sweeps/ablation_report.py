@@ -1,6 +1,5 @@
 """From the results of an ablation to its tables and figures."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from sne.figures import DPI
+from sne.figures import write_figure
 from sne.files import write_bytes
 from sne.resampling import Estimate, Resampling
 from sne.targets import Target
@@ -73,11 +72,8 @@ def main_measure(target: Target) -> Measure:
 def read_tables(folder: Path, asked: Asked, measure: Measure) -> dict[str, list[Ablated]]:
     """The rows of each table, in order."""
     there = finished(folder)
-    trials: dict[tuple[str, str], list[str]] = {}
-    for entry in asked.entries:
-        trials.setdefault((entry.table, entry.row), []).append(entry.trial)
     found: dict[str, list[Ablated]] = {}
-    for (table, row), own in trials.items():
+    for (table, row), own in asked.places.items():
         done = all(trial in there for trial in own)
         cells = {
             name: read_cell(folder, own, asked.test_zoos[0], name) if done else None
@@ -147,9 +143,7 @@ def draw(path: Path, table: Table, rows: Sequence[Ablated], measure: Measure, fo
     right.set(xlabel="epoch", ylabel="validation loss", yscale="log")
     if len(labels) <= LEGEND_ROWS:
         right.legend(frameon=False, fontsize=7)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_bytes(path, buffer.getvalue())
+    write_figure(path, figure)
 
 
 def _legend(rows: Sequence[Ablated], measure: Measure) -> str:

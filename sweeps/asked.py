@@ -48,6 +48,14 @@ class Asked:
     notes: tuple[str, ...] = ()
     """What a reader must know of all of it, for instance the budget."""
 
+    @property
+    def places(self) -> dict[tuple[str, str], list[str]]:
+        """The trials of each (table, row), one for each seed, in order."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for entry in self.entries:
+            found.setdefault((entry.table, entry.row), []).append(entry.trial)
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"format": FORMAT_VERSION, **asdict(self)}

@@ -1,6 +1,5 @@
 """The matrix as a picture: for each model training zoos by test zoos, the figure in each field."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from sne.figures import DPI
-from sne.files import write_bytes
+from sne.figures import write_figure
 from sweeps.results import NOT_APPLICABLE, UNTRAINED
 from sweeps.tables import Entry, number_text
 
@@ -53,9 +51,7 @@ def draw_heatmap(
     grid[0, 0].set_ylabel("trained on")
     if image is not None:
         figure.colorbar(image, ax=list(grid[0]), label=title, shrink=0.8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_bytes(path, buffer.getvalue())
+    write_figure(path, figure)
 
 
 def _panel(axes: Any, rows: Sequence[Sequence[Entry]], *, low: float, high: float) -> Any:

@@ -24,11 +24,13 @@ from jaxtyping import Float64
 from rich.console import Console
 from rich.table import Table
 
-from sne.errors import DataError, SneError
+from sne.command import answer
+from sne.errors import DataError
 from sne.metrics import error_difference, mean
 from sne.networks import Which, open_zoos, read_networks
+from sne.resampling import Estimate
 from sne.targets import choose_target
-from sne.zoo import Architecture, ZooError
+from sne.zoo import Architecture
 
 Numbers: TypeAlias = Float64[np.ndarray, "n f"]
 Layer: TypeAlias = tuple[Float64[np.ndarray, "n o i"], Float64[np.ndarray, "n o"]]
@@ -96,14 +98,10 @@ SETS: Mapping[str, Callable[[Sequence[Layer]], Numbers]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; its exit code is 2 for a zoo that it cannot read."""
-    options = tyro.cli(_command, args=arguments, prog="python -m sweeps.information")
-    try:
-        _show(*options)
-    except (SneError, ZooError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """The command; its exit code is 2 for a zoo that it cannot read, 130 for Ctrl-C."""
+    return answer(
+        lambda: _show(*tyro.cli(_command, args=arguments, prog="python -m sweeps.information"))
+    )
 
 
 def _command(
@@ -119,7 +117,7 @@ def _command(
     return zoo, seeds
 
 
-def _show(path: str, seeds: int) -> None:
+def _show(path: str, seeds: int) -> int:
     (zoo,) = open_zoos([path])
     target = choose_target([zoo], None)
     read = {s: read_networks(zoo, split=s, which=Which(), columns=(target.column,)) for s in SPLITS}
@@ -142,11 +140,11 @@ def _show(path: str, seeds: int) -> None:
         table.add_row(name, str(numbers["test"].shape[1]), _interval(known), change)
         before = error
     Console().print(table)
+    return 0
 
 
-def _interval(estimate: object) -> str:
-    found: dict[str, float] = {k: getattr(estimate, k) for k in ("value", "low", "high")}
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+def _interval(estimate: Estimate) -> str:
+    return "{value:.3f} [{low:.3f}, {high:.3f}]".format(**estimate.to_json())
 
 
 def _chain(architecture: Architecture, weights: Float64[np.ndarray, "n p"]) -> list[Layer]:

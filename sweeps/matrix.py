@@ -11,7 +11,7 @@ import tyro
 
 from sne.command import parse
 from sne.config import TrainConfig, flag
-from sne.recipes import default_config, recipe_for
+from sne.recipes import default_config
 from sne.targets import Target
 from sweeps.asked import Asked, Entry
 from sweeps.card import Planned, plan_trials
@@ -20,7 +20,7 @@ from sweeps.errors import PlanError
 from sweeps.matrix_report import write_matrix
 from sweeps.measures import measure_named
 from sweeps.options import Execution, checked_out
-from sweeps.overrides import override
+from sweeps.overrides import configured, override
 from sweeps.results import zoo_names
 from sweeps.sweep import Sweep, check_seeds, perform, report_failures
 from sweeps.trial import Trial, make_trial
@@ -118,7 +118,7 @@ def matrix_trials(
             log.info("%s has no training split: it is tested on only", one.ref.uri)
     refs = [one.ref for one in zoos]
     configs = {
-        (one.ref.uri, model): _config(wanted, one, model)
+        (one.ref.uri, model): configured([one], wanted.set, model=model, epochs=wanted.epochs)
         for one in trained
         for model in wanted.models
     }
@@ -154,12 +154,6 @@ def ask(planned: Sequence[Planned], zoos: Sequence[SweepZoo], command: str) -> A
 def default_metric(target: Target) -> str:
     """What a target is usually judged by."""
     return "accuracy" if target.kind == "category" else "tau"
-
-
-def _config(wanted: MatrixOptions, one: SweepZoo, model: str) -> TrainConfig:
-    config = default_config((), model=model, recipe=recipe_for([one.zoo]))
-    config = replace(config, training=replace(config.training, epochs=wanted.epochs))
-    return override(config, wanted.set)
 
 
 def _seeded(config: TrainConfig, seed: int) -> TrainConfig:

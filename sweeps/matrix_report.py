@@ -73,9 +73,6 @@ def read_matrix(
     """The matrix's cells, read."""
     names = zoo_names(zoos_of(asked_figures(folder, asked)))
     there = finished(folder)
-    trials: dict[tuple[str, str], list[str]] = {}
-    for entry in asked.entries:
-        trials.setdefault((entry.table, entry.row), []).append(entry.trial)
     tested = [zoo for zoo in asked.test_zoos if zoo in names]
     return Matrix(
         models=tuple(dict.fromkeys(entry.table for entry in asked.entries)),
@@ -83,7 +80,7 @@ def read_matrix(
         test=tuple(names[zoo] for zoo in tested),
         cells={
             (model, train, names[zoo]): _cell(folder, own, zoo, measure, failed=failed, there=there)
-            for (model, train), own in trials.items()
+            for (model, train), own in asked.places.items()
             for zoo in tested
         },
     )

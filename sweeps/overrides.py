@@ -7,12 +7,33 @@ from typing import Any
 
 from sne.config import TrainConfig
 from sne.models import MODELS
+from sne.recipes import default_config, recipe_for
 from sweeps.errors import PlanError
+from sweeps.zoos import SweepZoo
 
 GROUPS = ("data", "training", "optimizer", "symmetry")
 OWN_FLAGS = ("data.zoo", "data.target", "training.epochs", "training.seed")
 """What commands have flags for."""
 FORM = "--set is GROUP.NAME=VALUE, for example sne.chunk=16 or optimizer.learning_rate=3e-4"
+
+
+def configured(
+    zoos: Sequence[SweepZoo], given: Sequence[str], *, model: str = "sne", **training: int
+) -> TrainConfig:
+    """A model's usual training on zoos like these, with these settings.
+
+    Args:
+        zoos: what the recipe follows from.
+        given: as `--set` takes them.
+        model: a key of `sne.models.MODELS`.
+        training: of the training group, such as epochs.
+
+    Raises:
+        PlanError, SettingError: as `override`; no such model.
+    """
+    config = default_config((), model=model, recipe=recipe_for([one.zoo for one in zoos]))
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
+    return override(config, given)
 
 
 def override(config: TrainConfig, given: Sequence[str]) -> TrainConfig:

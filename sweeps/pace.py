@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import torch
 
 from sne.config import TrainConfig
 from sne.errors import ModelError
-from sne.lesson import NetworkLesson
+from sne.lesson import make_lesson
 from sne.material import Material, make_module, read_material
 from sne.model import FittedModel
 from sweeps.trial import Trial
@@ -25,8 +24,7 @@ def estimate_seconds(trials: Sequence[Trial], *, device: str) -> dict[str, float
     known: dict[TrainConfig, float] = {}
     found: dict[str, float] = {}
     for trial in trials:
-        config = trial.config
-        kind = replace(config, training=replace(config.training, seed=0, epochs=1))
+        config, kind = trial.config, trial.epoch
         if kind not in known:
             if config.data.zoo not in materials:
                 materials[config.data.zoo] = read_material(config, device=torch.device(device))
@@ -43,15 +41,7 @@ def epoch_seconds(config: TrainConfig, material: Material, *, device: str) -> fl
         return 0.0
     if isinstance(module, FittedModel):
         return FITTED_S
-    train, val = material.pools["train"], material.pools["val"]
-    lesson = NetworkLesson(
-        module,
-        material.target,
-        train=train,
-        validation=val,
-        training=config.training,
-        symmetry=config.symmetry,
-    )
+    lesson = make_lesson(module, config, material)
     lesson.backward(0, 0)
     _wait(device)
     begun = time.monotonic()
@@ -60,7 +50,8 @@ def epoch_seconds(config: TrainConfig, material: Material, *, device: str) -> fl
     _wait(device)
     each = (time.monotonic() - begun) / STEPS
     # A forward pass is about a third of a step.
-    return each * lesson.steps * (1 + len(val) / (3 * len(train)))
+    train, val = (len(material.pools[split]) for split in ("train", "val"))
+    return each * lesson.steps * (1 + val / (3 * train))
 
 
 def wall_seconds(seconds: Mapping[str, float], *, workers: int) -> float:

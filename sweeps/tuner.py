@@ -12,7 +12,6 @@ import tyro
 from sne.cards import size_text
 from sne.command import parse
 from sne.config import TrainConfig, flag
-from sne.recipes import default_config, recipe_for
 from sweeps.ablation import ablation_trials, carry_out_ablation
 from sweeps.asked import write_asked
 from sweeps.attempt import Job
@@ -23,14 +22,13 @@ from sweeps.errors import PlanError
 from sweeps.factors import product
 from sweeps.halving import Halving
 from sweeps.options import Execution, checked_out
-from sweeps.overrides import override
-from sweeps.progress import shown
+from sweeps.overrides import configured
 from sweeps.search import Search, clear_stopped
 from sweeps.search_report import ask, result_lines
 from sweeps.space import Space
 from sweeps.study import FILE, open_study, proposals_left, storage_of
 from sweeps.sweep import held, watcher
-from sweeps.tally import Tally
+from sweeps.tally import Tally, shown
 from sweeps.trial import Trial, make_trial
 from sweeps.zoos import SweepZoo, check_trainable, count_networks, find_target, open_sweep_zoos
 from zoogen.interrupt import Stopper
@@ -158,9 +156,7 @@ def make_search(wanted: TunerOptions, space: Space, zoos: Sequence[SweepZoo]) ->
 
 def base_config(wanted: TunerOptions, zoos: Sequence[SweepZoo]) -> TrainConfig:
     """The training around which is searched."""
-    config = default_config((), recipe=recipe_for([one.zoo for one in zoos]))
-    training = replace(config.training, epochs=wanted.epochs, seed=wanted.seed)
-    return override(replace(config, training=training), wanted.set)
+    return configured(zoos, wanted.set, epochs=wanted.epochs, seed=wanted.seed)
 
 
 def corner_trials(search: Search) -> list[Trial]:
