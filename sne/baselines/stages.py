@@ -44,7 +44,8 @@ class Stage:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(out, in, rows, columns)."""
-        return (self.outputs.size, self.inputs.size, *(self.kernel or (1, 1)))
+        rows, columns = self.kernel or (1, 1)
+        return self.outputs.size, self.inputs.size, rows, columns
 
     @property
     def place(self) -> tuple[int, ...]:
