@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 BLOCK = 1024
 """Members in a block: groups and shards never cross a multiple of it."""
 SIGNAL_SHARD = 128
-"""Most members in a shard of INRs, which are small and quick; of classifiers 32."""
+"""Most members in a shard of INRs, which are small and quick; of classifiers 32, or one group."""
 
 Group: TypeAlias = tuple[int, ...]
 Kind = TypeVar("Kind", bound=Hashable)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from zoogen import members
@@ -64,9 +65,15 @@ def make_plan(
         config_columns=config_columns(drawn),
         member_core_seconds=seconds,
         group_size=group_size,
-        shard_rule=ShardRule() if images else ShardRule(members=SIGNAL_SHARD),
+        shard_rule=_shard_rule(images=images, group_size=group_size),
         platform=platform,
     )
+
+
+def _shard_rule(*, images: bool, group_size: int) -> ShardRule:
+    """The usual one, with room for what the engine trains at once."""
+    usual = ShardRule() if images else ShardRule(members=SIGNAL_SHARD)
+    return replace(usual, members=max(usual.members, group_size))
 
 
 def config_columns(drawn: Iterable[members.Member]) -> dict[str, ColumnType]:

@@ -134,3 +134,15 @@ def test_what_kernels_take_for_themselves_is_in_the_peak():
         del found
     assert peaks["cpu"] == 12 << 20
     assert peaks["cuda"] == 52 << 20
+
+
+def test_attention_keeps_whole_blocks_of_its_gradient():
+    """Of 7 sets of 32 elements and 4 heads of 16, a block of 64 × 64 numbers for each head."""
+    given = [floats(7 * 4 * 32 * 16).view(7, 4, 32, 16).requires_grad_() for _ in range(3)]
+    with footprint("cuda") as counted:
+        out = F.scaled_dot_product_attention(given[0], given[1], given[2])
+        loss = torch.empty_like(out)
+        before = counted.live
+        out.backward(loss)
+    gradients, sums = 3 * 7 * 4 * 32 * 16 * 4, 7 * 4 * 32 * 4
+    assert counted.peak - before == gradients + sums + 7 * 4 * (4 * 64 * 64 + 16)
