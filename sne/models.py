@@ -12,6 +12,8 @@ MODELS: Mapping[str, str] = {
     "deepsets": "sne.baselines.deepsets",
     "statnn": "sne.baselines.statnn",
     "boosting": "sne.baselines.boosting",
+    "nfn_np": "sne.baselines.nfn_np",
+    "nfn_hnp": "sne.baselines.nfn_hnp",
 }
 """Each name with the module whose `KIND` it is."""
 

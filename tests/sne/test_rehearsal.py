@@ -60,7 +60,7 @@ def test_a_training_takes_what_was_planned(architecture, slabs):
 
 
 @pytest.mark.parametrize("architecture", ["siren", "arch1"])
-@pytest.mark.parametrize("model", ["mlp", "deepsets", "statnn"])
+@pytest.mark.parametrize("model", ["mlp", "deepsets", "statnn", "nfn_np", "nfn_hnp"])
 def test_every_models_training_takes_what_was_planned(model, architecture):
     given = config(architecture, model=model, batch=8)
     check(given, members(architecture, 8), slabs=DEVICE_SLABS)
