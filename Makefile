@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP)  ## make .venv and install this project into it
 
-demo: $(STAMP)  ## a tour in minutes: two zoos made, SNE and a baseline trained on each and compared
+demo: $(STAMP)  ## a tour in minutes: zoos made, SNE and baselines trained and compared, a page of it all
 	PYTHON=$(BIN)/python sh demo.sh
 
 test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on two cores)

@@ -49,5 +49,14 @@ say "SNE takes architectures that it was not trained on, such as torchvision's; 
 run sne.encode runs/demo-digits-sne zoos/demo-digits#0 torchvision:squeezenet1_1/seed0 \
     --out runs/demo-encodings.parquet
 
+chapter "7. What carries over to another architecture?"
+say "A second zoo: the same digits, deeper CNNs. Each model learns from each zoo and is tested on both." \
+    "Statistics of layers need equal layers; SNE and DeepSets take any."
+run zoogen.run --dataset digits --arch arch2 --recipe quick --out zoos/demo-digits-arch2
+run sweeps.matrix --zoos zoos/demo-digits zoos/demo-digits-arch2 --models sne deepsets boosting \
+    --seeds 0 --epochs 20 --set training.batch=8 \
+    --set sne.width=32 --set sne.chunk_sabs=2 --set sne.sabs=2 --out runs/demo-matrix
+
 chapter "Done"
-say "Figures of each run: curves.png and predicted-0.png in runs/demo-*; what to try next: README.md."
+say "Everything that chapter 7 found stands on one page: runs/demo-matrix/page.html (open it in a browser)." \
+    "Figures of the other runs: curves.png and predicted-0.png in runs/demo-*. What to try next: README.md."

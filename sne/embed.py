@@ -143,7 +143,7 @@ def _serve(options: EmbedOptions) -> int:
         log.warning("%s", warning)
     split = None if options.split == "all" else options.split
     networks = [
-        _first(read_networks(zoo, split=split, which=run.config.data.which), options.most)
+        first_networks(read_networks(zoo, split=split, which=run.config.data.which), options.most)
         for zoo in open_zoos(options.zoo or run.own_zoos)
     ]
     with heartbeat("encoding and laying out"):
@@ -165,7 +165,7 @@ def _serve(options: EmbedOptions) -> int:
     return 0
 
 
-def _first(networks: Networks, most: int) -> Networks:
+def first_networks(networks: Networks, most: int) -> Networks:
     """The first networks of a zoo, over all its architectures in turn."""
     parts: list[Part] = []
     left = most

@@ -12,7 +12,7 @@ import tyro
 from sne.command import parse
 from sne.config import TrainConfig, flag
 from sne.targets import Target
-from sweeps.ablation_report import write_ablation
+from sweeps.ablation_report import main_measure, write_ablation
 from sweeps.asked import Asked, Entry
 from sweeps.budgets import RECIPES, Recipe, cached_zoo, recipe_named
 from sweeps.card import plan_trials
@@ -20,6 +20,7 @@ from sweeps.command import EXITS, run_command
 from sweeps.factors import FULL, Setting, configure, one_at_a_time, product
 from sweeps.options import Execution, checked_out
 from sweeps.overrides import configured
+from sweeps.report import add_page
 from sweeps.sweep import Sweep, check_seeds, perform, report_failures
 from sweeps.trial import Trial, make_trial
 from sweeps.zoos import (
@@ -42,8 +43,8 @@ each component of Table 6; and say by how much each differs from the full model,
 Without --zoo it makes a zoo of SIRENs fitted to sine waves, or finds it in the cache. Recipes:
 {"; ".join(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items())}.
 
-Writes results (docs/results-format.md), ablation.md, ablation.tex and figures into --out. Tables go
-to stdout, messages to stderr. {EXITS}"""
+Writes results (docs/results-format.md), ablation.md, ablation.tex, figures and page.html into
+--out. Tables go to stdout, messages to stderr. {EXITS}"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +130,7 @@ def carry_out_ablation(  # noqa: PLR0913
     failures = perform(sweep, on_start=on_start)
     if not execution.dry_run and len(failures) < len(sweep.trials):
         print(write_ablation(folder, asked, target))
+        add_page(folder, main_measure(target), device=execution.device)
     return report_failures(failures)
 
 

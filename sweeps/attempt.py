@@ -109,6 +109,11 @@ def failure_of(folder: Path, trial: Trial) -> str | None:
     return read_json(record)["error"] if record.exists() else None
 
 
+def failure_records(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """By hash `error` and `traceback` of every trial in a folder that failed when last tried."""
+    return {path.stem: read_json(path) for path in (folder / FAILURES).glob("*.json")}
+
+
 def note_death(folder: Path, trial: Trial, error: str) -> None:
     """Keep why a trial has no result, where its own process could not."""
     write_json(_record(folder, trial), {"trial": str(trial), "error": error, "traceback": ""})

@@ -21,6 +21,7 @@ from sweeps.matrix_report import write_matrix
 from sweeps.measures import measure_named
 from sweeps.options import Execution, checked_out
 from sweeps.overrides import configured, override
+from sweeps.report import add_page
 from sweeps.results import zoo_names
 from sweeps.sweep import Sweep, check_seeds, perform, report_failures
 from sweeps.trial import Trial, make_trial
@@ -38,8 +39,9 @@ For example:
     python -m sweeps.matrix --zoos zoos/mnist-arch1-quick-seed0 zoos/mnist-arch2-quick-seed0 \\
         --models sne deepsets statnn --seeds 0 1 --epochs 20 --out runs/matrix
 
-Writes results (docs/results-format.md), matrix.md, matrix.tex and matrix.png into --out. Naming
-one more zoo or model later does what is missing. The table goes to stdout, messages to stderr.
+Writes results (docs/results-format.md), matrix.md, matrix.tex, matrix.png and page.html into
+--out. Naming one more zoo or model later does what is missing. The table goes to stdout, messages
+to stderr.
 {EXITS}"""
 log = logging.getLogger("sweeps")
 
@@ -95,6 +97,7 @@ def serve(given: Sequence[str], command: str, stopper: Stopper) -> int:
     if not options.execution.dry_run and len(failures) < len(sweep.trials):
         reasons = {failure.trial.hash: failure.reason for failure in failures}
         print(write_matrix(folder, asked, measure, failed=reasons))
+        add_page(folder, measure, device=options.execution.device)
     return report_failures(failures)
 
 

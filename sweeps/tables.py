@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from sweeps.results import NOT_APPLICABLE, OK, UNTRAINED, Status
 
 NOTE_SIGNS = "abcdefghijklmnopqrstuvwxyz"
+UNTRAINED_NOTE = (
+    "† not trained enough: no better than a constant on its own training networks; its figures say "
+    "nothing of the method, and it is never marked"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,23 +137,20 @@ def _notes(table: Table) -> Iterator[str]:
     yield from table.notes
     entries = [entry for row in table.rows for entry in row.entries]
     if any(entry.status == UNTRAINED for entry in entries):
-        yield (
-            "† not trained enough: no better than a constant on its own training networks; its "
-            "figures say nothing of the method, and it is never marked"
-        )
+        yield UNTRAINED_NOTE
     for number, reason in enumerate(table.reasons):
-        yield f"[{_sign_of(number)}] {reason}"
+        yield f"[{note_sign(number)}] {reason}"
 
 
 def _sign(table: Table, entry: Entry) -> str:
     assert entry.reason is not None  # asked for entries with a reason only
-    return _sign_of(table.reasons.index(entry.reason))
+    return note_sign(table.reasons.index(entry.reason))
 
 
-def _sign_of(number: int) -> str:
-    """Of the footnotes: a, b, …, z, aa, ab and so on."""
+def note_sign(number: int) -> str:
+    """What marks a table's footnotes: a, b, …, z, aa, ab and so on."""
     rest, last = divmod(number, len(NOTE_SIGNS))
-    return (_sign_of(rest - 1) if rest else "") + NOTE_SIGNS[last]
+    return (note_sign(rest - 1) if rest else "") + NOTE_SIGNS[last]
 
 
 def _line(cells: Sequence[str]) -> str:

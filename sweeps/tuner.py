@@ -23,6 +23,7 @@ from sweeps.factors import product
 from sweeps.halving import Halving
 from sweeps.options import Execution, checked_out
 from sweeps.overrides import configured
+from sweeps.report import add_page
 from sweeps.search import Search, clear_stopped
 from sweeps.search_report import ask, result_lines
 from sweeps.space import Space
@@ -193,6 +194,8 @@ def _search(search: Search, folder: Path, crew: Crew, command: str, *, share: fl
     write_asked(folder, asked)
     for line in result_lines(study, folder, asked):
         print(line)
+    if asked.entries:
+        add_page(folder, device=crew.device)
     return tally.look().failed
 
 
