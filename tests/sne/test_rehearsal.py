@@ -7,6 +7,7 @@ run. The plan for CUDA's allocator is tested where there is one.
 import gc
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -59,8 +60,13 @@ def test_a_training_takes_what_was_planned(architecture, slabs):
     check(config(architecture, batch=4), members(architecture, 4), slabs=SLABS[slabs])
 
 
-@pytest.mark.parametrize("architecture", ["siren", "arch1"])
-@pytest.mark.parametrize("model", ["mlp", "deepsets", "statnn", "nfn_np", "nfn_hnp"])
+@pytest.mark.parametrize(
+    ("model", "architecture"),
+    [
+        *product(("mlp", "deepsets", "statnn", "nfn_np", "nfn_hnp"), ("siren", "arch1")),
+        ("dwsnet", "siren"),
+    ],
+)
 def test_every_models_training_takes_what_was_planned(model, architecture):
     given = config(architecture, model=model, batch=8)
     check(given, members(architecture, 8), slabs=DEVICE_SLABS)
