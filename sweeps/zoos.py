@@ -25,6 +25,7 @@ class ZooRef:
     """A zoo, and where it lies now."""
 
     uri: str
+    """Absolute: trials run in folders of their own."""
     label: ZooLabel
 
     def to_json(self) -> dict[str, Any]:
@@ -62,9 +63,10 @@ def open_sweep_zoos(paths: Sequence[str]) -> tuple[SweepZoo, ...]:
     opened = tuple(_open(path) for path in paths)
     seen: dict[str, str] = {}
     for one in opened:
-        first = seen.setdefault(one.ref.label.hash, one.ref.uri)
-        if first != one.ref.uri or list(paths).count(one.ref.uri) > 1:
+        first = seen.get(one.ref.label.hash)
+        if first is not None:
             raise PlanError(f"{first} and {one.ref.uri} are the same zoo: name it once")
+        seen[one.ref.label.hash] = one.ref.uri
     return opened
 
 
@@ -155,7 +157,7 @@ def _open(path: str) -> SweepZoo:
         recipe=str(zoo.plan.recipe.get("name", "?")),
         seed=identity.seed,
     )
-    return SweepZoo(ref=ZooRef(uri=path, label=label), zoo=zoo)
+    return SweepZoo(ref=ZooRef(uri=zoo.store.uri, label=label), zoo=zoo)
 
 
 def _beside(path: str) -> str:

@@ -166,6 +166,12 @@ def test_a_target_with_nulls_is_refused(opened, monkeypatch):
         find_target(opened, None, Which())
 
 
+def test_zoos_are_found_from_a_trials_own_folder_however_they_were_named(arch1_zoo, monkeypatch):
+    monkeypatch.chdir(arch1_zoo.parent)
+    (one,) = open_sweep_zoos([arch1_zoo.name])
+    assert one.ref.uri == str(arch1_zoo.absolute())
+
+
 def test_zoos_of_different_targets_want_one_named(arch1_zoo, sine_zoo):
     zoos = open_sweep_zoos([str(arch1_zoo), str(sine_zoo)])
     with pytest.raises(DataError, match=r"targets differ \(.*\): name one with"):
