@@ -179,9 +179,23 @@ def _onednn(args: tuple[Any, ...]) -> int:
     return 4 * PACKED_ROWS * x.shape[-1] * torch.get_num_threads() + PACKED_BYTES
 
 
+def _convolution(args: tuple[Any, ...]) -> int:
+    """Inputs and weights in a layout of the library's own."""
+    return sum(4 * t.numel() for t in args[:3] if isinstance(t, Tensor))
+
+
+CONVOLUTIONS = (
+    aten.convolution.default,
+    aten.convolution_overrideable.default,
+    aten.convolution_backward.default,
+)
 HIDDEN: Mapping[DeviceKind, Mapping[Any, Callable[[tuple[Any, ...]], int]]] = {
-    "cpu": {torch.ops.mkldnn._linear_pointwise.default: _onednn},
+    "cpu": {
+        torch.ops.mkldnn._linear_pointwise.default: _onednn,
+        **dict.fromkeys(CONVOLUTIONS, _convolution),
+    },
     "cuda": {
+        **dict.fromkeys(CONVOLUTIONS, _convolution),
         aten._scaled_dot_product_efficient_attention_backward.default: _attention_backward,
         aten.sort.default: _sort,
         aten.sort.stable: _sort,

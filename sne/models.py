@@ -14,6 +14,7 @@ MODELS: Mapping[str, str] = {
     "boosting": "sne.baselines.boosting",
     "nfn_np": "sne.baselines.nfn_np",
     "nfn_hnp": "sne.baselines.nfn_hnp",
+    "nft": "sne.baselines.nft",
     "dwsnet": "sne.baselines.dwsnet",
 }
 """Each name with the module whose `KIND` it is."""

@@ -63,7 +63,7 @@ def test_a_training_takes_what_was_planned(architecture, slabs):
 @pytest.mark.parametrize(
     ("model", "architecture"),
     [
-        *product(("mlp", "deepsets", "statnn", "nfn_np", "nfn_hnp"), ("siren", "arch1")),
+        *product(("mlp", "deepsets", "statnn", "nfn_np", "nfn_hnp", "nft"), ("siren", "arch1")),
         ("dwsnet", "siren"),
     ],
 )
