@@ -14,9 +14,10 @@ from sne.errors import SneError
 from sne.networks import Networks, identify, read_networks
 from sne.predict import choose_device
 from sne.zoo import ZooError, open_zoo
+from sweeps.factors import FULL
 from sweeps.page.folder import Folder
 from sweeps.perform import RUNS
-from sweeps.results import NOT_APPLICABLE
+from sweeps.results import NOT_APPLICABLE, OK
 
 MOST = 200
 """Networks of each zoo."""
@@ -44,8 +45,9 @@ class Embedding:
 def lay_out_networks(folder: Folder, *, device: str) -> Embedding | str:
     """Encodings in the plane; where there are none to be had, one sentence that says why.
 
-    Of all trials whose run lies in the folder, SNE's come first, then those in the order asked for.
-    At most MOST test networks of each zoo are taken, the first ones.
+    Of all trials whose run lies in the folder, SNE's come first, among them those that were trained
+    enough, and an ablation's unchanged model. At most MOST test networks of each zoo are taken, the
+    first ones.
     """
     trial = next(iter(_candidates(folder)), None)
     if trial is None:
@@ -68,7 +70,13 @@ def _candidates(folder: Folder) -> list[str]:
         if (folder.path / RUNS / trial / "result.json").exists()
         and any(row["test_zoo"] is not None and row["value"] is not None for row in rows)
     ]
-    return sorted(there, key=lambda trial: folder.rows[trial][0]["model"] != ENCODER)
+    full = {trial for place in folder.places if place.row == FULL for trial in place.trials}
+
+    def rank(trial: str) -> tuple[bool, ...]:
+        row = folder.rows[trial][0]
+        return row["model"] != ENCODER, row["status"] != OK, trial not in full
+
+    return sorted(there, key=rank)
 
 
 def _laid_out(folder: Folder, trial: str, device: str) -> Embedding:

@@ -69,7 +69,7 @@ def _curve(axes: Any, dots: Sequence[Dot], measure: Measure, title: str) -> None
     axes.set_xticks(places, [dot.label for dot in dots])
     axes.set(xlabel=title, ylabel=measure.label)
     axes.set_xlim(-0.4, len(dots) - 0.6)
-    _scaled(axes.set_yscale, dots, measure)
+    _scaled(axes.yaxis, dots, measure)
     axes.grid(axis="y")
 
 
@@ -83,7 +83,7 @@ def _forest(axes: Any, dots: Sequence[Dot], measure: Measure, title: str) -> Non
     axes.set_yticks(places, [textwrap.fill(dot.label, LABEL_LETTERS) for dot in dots])
     axes.set(xlabel=measure.label)
     axes.set_ylim(-0.6, len(dots) - 0.4)
-    _scaled(axes.set_xscale, dots, measure)
+    _scaled(axes.xaxis, dots, measure)
     axes.grid(axis="x")
 
 
@@ -92,11 +92,21 @@ def _whisker(axes: Any, x: Sequence[Any], y: Sequence[Any], dot: Dot) -> None:
         axes.plot(x, y, color=SERIES[0], linewidth=2.5, alpha=0.55, solid_capstyle="butt")
 
 
-def _scaled(choose: Any, dots: Sequence[Dot], measure: Measure) -> None:
+def _logarithmic(axis: Any) -> None:
+    """With plain numbers: matplotlib's powers are mathematics, which is switched off for names."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _scaled(axis: Any, dots: Sequence[Dot], measure: Measure) -> None:
     values = [v for d in dots for v in (d.value, d.low, d.high) if v is not None]
     error = bool(values) and not measure.higher_is_better and min(values) > 0
     if error and max(values) > DECADE * min(values):
-        choose("log")
+        _logarithmic(axis)
 
 
 def _is_number(text: str) -> bool:
@@ -112,26 +122,31 @@ def draw_courses(name: str, title: str, courses: Sequence[Course]) -> Markup:
         for number, course in enumerate(courses):
             epochs, mean, low, high = _over_seeds(course)
             colour = SERIES[number % len(SERIES)]
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(
                 epochs,
                 mean,
                 color=colour,
                 linestyle=DASHES[number % len(DASHES)],
                 marker="." if len(epochs) == 1 else None,
-                label=textwrap.fill(course.label, LABEL_LETTERS * 2),
+                label=_folded(course.label),
             )
             drawn += [*low, *high]
         axes.set(xlabel="epoch", ylabel="validation loss")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if drawn and min(drawn) > 0 and max(drawn) > DECADE / 2 * min(drawn):
-            axes.set_yscale("log")
+            _logarithmic(axes.yaxis)
         axes.grid(axis="y")
         figure.legend(loc="outside lower center", ncols=1 if _long(courses) else 3)
 
-    rows = len(courses) if _long(courses) else -(-len(courses) // 3)
+    lines = [_folded(course.label).count("\n") + 1 for course in courses]
+    rows = sum(lines) if _long(courses) else -(-len(courses) // 3)
     alternative = f"validation loss by epoch, {title}: " + ", ".join(c.label for c in courses)
     return svg(name, alternative, draw, size=(WIDTH, 230 + 16 * rows))
+
+
+def _folded(label: str) -> str:
+    return textwrap.fill(label, LABEL_LETTERS * 2)
 
 
 def _long(courses: Sequence[Course]) -> bool:

@@ -12,7 +12,10 @@ from test_results import ROW, ZOO, result
 
 from sne.options import parse_options
 from sweeps.asked import Asked, Entry, write_asked
+from sweeps.measures import MEASURES
+from sweeps.page.block import Dot
 from sweeps.page.palette import COLOURS, SERIES, contrast, heat_colours
+from sweeps.page.pictures import draw_settings
 from sweeps.page.trial_command import training_command
 from sweeps.report import main
 from sweeps.results import write_result
@@ -100,3 +103,15 @@ def test_colours_keep_contrast():
 def test_contrast_is_wcags():
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
+
+
+def test_pictures_with_errors_over_a_decade_have_plain_numbers_on_their_axes():
+    dots = [
+        Dot(label=label, value=value, low=value / 2, high=value * 2, seeds=(value,))
+        for label, value in (("4", 0.01), ("8", 1.0))
+    ]
+    for own in (dots, [replace(dot, label=f"$x_{dot.label}$") for dot in dots]):
+        text = draw_settings("a", "chunk size", own, MEASURES["mse"]).striptags()
+        assert "0.01" in text
+        assert "mathdefault" not in text
+    assert "$x_8$" in text
