@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from sweeps.measures import Measure
+from sweeps.page.confusion import confusion
 from sweeps.page.embedding import Embedding
 from sweeps.page.folder import Folder, Place
+from sweeps.page.grid import Grid
 from sweeps.page.pictures import (
     Bar,
     Course,
@@ -30,9 +33,9 @@ MOST_SCATTERS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """A picture on the page."""
+    """A picture on the page, or a table in its place."""
 
-    drawn: Markup
+    drawn: Markup | Grid
     caption: str
     href: str = ""
     """Where the trials are that it is drawn from."""
@@ -98,6 +101,8 @@ def _course_pictures(name: str, title: str, courses: Sequence[Course]) -> Iterat
 def scatters_of(folder: Folder, measure: Measure) -> tuple[tuple[Group, ...], int]:
     """Predicted against true for each place and test zoo, by the first seed.
 
+    Of numbers a scatter plot, of categories a table of counts.
+
     Returns:
         The pictures by table, and how many were left out as there are too many.
     """
@@ -123,14 +128,19 @@ def _scatter(folder: Folder, place: Place, zoo: str, measure: Measure) -> Pictur
     if table is None:
         return None
     own = table.filter([name == zoo for name in table.column("zoo").to_pylist()])
-    target, prediction = (own.column(name).to_numpy() for name in ("target", "prediction"))
-    if not own.num_rows or target.dtype.kind not in "fi":
+    if not own.num_rows:
         return None
     label = folder.rows[trial][0]["target"].replace("_", " ")
     title = f"{place.title}, tested on {folder.names[zoo]}"
     name = f"scatter-{trial}-{folder.test_zoos.index(zoo)}-{place.id}"
+    target, prediction = (own.column(side).to_pylist() for side in ("target", "prediction"))
+    if isinstance(target[0], str):
+        drawn = confusion(name, title, target, prediction)
+    else:
+        pair = (np.array(values, dtype=float) for values in (target, prediction))
+        drawn = draw_predictions(name, title, *pair, label=label)
     return Picture(
-        drawn=draw_predictions(name, title, target, prediction, label=label),
+        drawn=drawn,
         caption=place.row + (f" → {folder.names[zoo]}" if len(folder.test_zoos) > 1 else ""),
         href=f"#{anchor(trial)}",
         link=f"seed {place.seeds[0]}",

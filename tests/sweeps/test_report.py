@@ -25,8 +25,10 @@ from sweeps.page.embedding import MOST
 from sweeps.page.trials import FIXED
 from sweeps.perform import complete_trial
 from sweeps.report import main
-from sweeps.results import read_results
+from sweeps.results import read_predictions, read_results
 from sweeps.tables import number_text
+from sweeps.trial import make_trial
+from sweeps.zoos import find_target, open_sweep_zoos
 
 TINY = (
     "--epochs", "1", "--set", "training.batch=8", "--set", "deepsets.width=8", "--device", "cpu",
@@ -53,8 +55,6 @@ def page(matrix) -> Element:
 @pytest.fixture(scope="module")
 def settings(sine_zoo, tmp_path_factory) -> tuple[Path, Asked]:
     """Three trials on SIRENs, and an ablation of them."""
-    from sweeps.zoos import open_sweep_zoos
-
     out = tmp_path_factory.mktemp("report") / "settings"
     zoos = open_sweep_zoos([str(sine_zoo)])
     trials = [tiny_trial(zoos, seed=seed) for seed in (0, 1)]
@@ -280,6 +280,29 @@ def test_pairs_that_were_not_asked_for_have_no_figure_and_no_averages(matrix, tm
     assert [shown(cell) for cell in missing] == [[], []]
     assert "not trained or not tested so: it was not asked for" in page.text
     assert len(list(page.one("table", id="heat-1").all("td", class_="heat"))) == 1
+
+
+def test_categories_are_counted(arch1_zoo, tmp_path):
+    zoos = open_sweep_zoos([str(arch1_zoo)])
+    config = tiny_config()
+    target = find_target(zoos, "activation", config.data.which)
+    trial = make_trial(config, train=[zoos[0].ref], test=[zoos[0].ref], target=target)
+    complete_trial(trial, tmp_path, machine=MACHINE)
+    entry = Entry(trial=trial.hash, table="deepsets", row="digits × arch1", seed=0)
+    hashes = (zoos[0].ref.label.hash,)
+    asked = Asked(kind="matrix", command="x", entries=(entry,), test_zoos=hashes)
+    write_asked(tmp_path, asked)
+    page = page_of(tmp_path, "--no-tsne")
+    assert "Matrix: activation, by accuracy" in page.one("h1").text
+    table = page.one("section", id="predicted").one("table")
+    rows = {row.one("th").text: shown(row) for row in list(table.all("tr"))[1:]}
+    columns = [head.text for head in table.all("th", scope="col")][1:]
+    rows_of = read_predictions(tmp_path, trial.hash).to_pylist()
+    assert set(rows) == set(columns)
+    for true, counts in rows.items():
+        for predicted, count in zip(columns, counts, strict=True):
+            pair = (true, predicted)
+            assert count == sum((r["target"], r["prediction"]) == pair for r in rows_of)
 
 
 def test_other_lists_have_losses_and_the_metric_that_is_asked_for(settings):
