@@ -54,7 +54,7 @@ say "A second zoo: the same digits, deeper CNNs. Each model learns from each zoo
     "Statistics of layers need equal layers; SNE and DeepSets take any."
 run zoogen.run --dataset digits --arch arch2 --recipe quick --out zoos/demo-digits-arch2
 run sweeps.matrix --zoos zoos/demo-digits zoos/demo-digits-arch2 --models sne deepsets boosting \
-    --seeds 0 --epochs 14 --set training.batch=8 \
+    --seeds 0 --epochs 20 --set training.batch=8 \
     --set sne.width=32 --set sne.chunk_sabs=2 --set sne.sabs=2 --out runs/demo-matrix
 
 chapter "Done"
