@@ -5,7 +5,7 @@ from torch import nn
 from sne.canonical import put_in_order
 from sne.config import Symmetry, TrainConfig
 from sne.errors import SettingError
-from sne.model import FittedModel, Preparation, prepare
+from sne.model import FittedModel, Preparation, ProbedModel, prepare
 from sne.models import model_kind
 
 
@@ -22,6 +22,11 @@ def new_module(config: TrainConfig, preparation: Preparation) -> nn.Module:
         raise SettingError(
             f"{config.model} is fitted at once, not in steps: leave out --invariance, --augment "
             "and --canonical"
+        )
+    if isinstance(module, ProbedModel) and config.symmetry.invariance:
+        raise SettingError(
+            f"{config.model} learns without predictions that a penalty could compare: leave out "
+            "--invariance"
         )
     if config.symmetry.canonical:
         put_in_order(module)

@@ -3,7 +3,8 @@
 Everything random in a step follows from (seed, epoch, step): the batch and its symmetries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from sne.config import Symmetry, TrainConfig, Training
 from sne.losses import TASKS, logit_invariance
 from sne.material import Material
-from sne.model import Batch, Outputs
+from sne.model import Batch, Encoded, Outputs, ProbedModel
 from sne.pool import Pool
 from sne.predict import as_model, computing, device_of, predict
 from sne.sampling import AUGMENTATION, epoch_batches, steps_of, stream, torch_seed
@@ -65,6 +66,8 @@ class NetworkLesson:
     def validate(self) -> float | None:
         """Mean loss of each zoo's validation networks, averaged over zoos."""
         pool = self._validation
+        if isinstance(self.module, ProbedModel):
+            self._fit_probe(self.module)
         if pool is None or not len(pool):
             return None
         raw = predict(self.module, pool, how=self._training.inference).raw
@@ -78,6 +81,18 @@ class NetworkLesson:
             if (own := torch.from_numpy(known & (pool.zoo == number))).any()
         ]
         return float(np.mean(losses)) if losses else None
+
+    def _fit_probe(self, module: ProbedModel) -> None:
+        """On all training networks; validation networks choose among probes."""
+        pools = [self._train, *([self._validation] if self._validation else [])]
+        given: list[Encoded] = []
+        for pool in pools:
+            known = np.isfinite(pool.target) & (pool.target >= 0 if self._is_category else True)
+            encoding = predict(self.module, pool, how=self._training.inference).encoding
+            labels = labels_of(self._target, pool.target)
+            given.append((torch.from_numpy(encoding[known]), labels[torch.from_numpy(known)]))
+        training, *others = given
+        module.fit_probe(training, others[0] if others and len(others[0][0]) else None)
 
     @property
     def _is_category(self) -> bool:
@@ -97,6 +112,9 @@ class NetworkLesson:
         if symmetry.augment:
             batch = move_batch(batch, generator=generator, flip_signs=symmetry.sign_flips)
         checked = self._checked(len(rows), seed)
+        if isinstance(self.module, ProbedModel):
+            with computing(self._training.precision, device), _dice(device, seed):
+                return dict(self.module.teach(batch, generator=generator))
         moved: Batch = []
         if checked.size:
             moved = move_batch(
@@ -105,7 +123,7 @@ class NetworkLesson:
                 copies=symmetry.invariance_copies,
                 flip_signs=symmetry.sign_flips,
             )
-        with computing(self._training.precision, device):
+        with computing(self._training.precision, device), _dice(device, seed):
             outputs = as_model(self.module)([*batch, *moved])
         plain, other = _split(outputs, len(rows))
         labels = self._labels[torch.from_numpy(rows)].to(device)
@@ -127,6 +145,14 @@ class NetworkLesson:
             return np.array([], dtype=np.int64)
         wanted = max(1, round(self._symmetry.invariance_share * count))
         return np.sort(stream(seed, AUGMENTATION).permutation(count)[:wanted])
+
+
+@contextmanager
+def _dice(device: torch.device, seed: int) -> Iterator[None]:
+    """Dropout in a model follows from the seed; the global generators are left as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _generator(device: torch.device, seed: int) -> torch.Generator:

@@ -64,6 +64,25 @@ class FittedModel(Model, Protocol):
 
 
 Labelled: TypeAlias = tuple[Batch, Float[Tensor, " v"]]
+Encoded: TypeAlias = tuple[Float[Tensor, "_ _"], Float[Tensor, " _"]]
+"""Encodings of networks, (n, e), and their targets, (n,)."""
+
+
+@runtime_checkable
+class ProbedModel(Model, Protocol):
+    """A model whose encodings are learnt without labels; what predicts from them is then fitted.
+
+    The probe is fitted anew after each epoch, so that epochs are compared, saved and measured as
+    those of any other model.
+    """
+
+    def teach(self, batch: Batch, *, generator: torch.Generator) -> Mapping[str, Tensor]:
+        """Losses of a step by name; `loss` is minimised. Views are drawn from the generator."""
+        ...
+
+    def fit_probe(self, training: Encoded, validation: Encoded | None) -> None:
+        """Learn to predict from encodings, on the CPU; what is learnt is in the state dict."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ MODELS: Mapping[str, str] = {
     "nfn_hnp": "sne.baselines.nfn_hnp",
     "nft": "sne.baselines.nft",
     "dwsnet": "sne.baselines.dwsnet",
+    "hyperrep": "sne.baselines.hyperrep",
 }
 """Each name with the module whose `KIND` it is."""
 

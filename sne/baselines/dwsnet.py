@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sne.baselines.norms import BatchNorm
 from sne.baselines.stages import Stage, describe, read_stages, stage_weights
 from sne.blocks import Sab
 from sne.errors import ModelError, SettingError
@@ -193,7 +194,7 @@ class Norm(nn.Module):
     def __init__(self, tensors: int, width: int) -> None:
         super().__init__()
         self.width = width
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(tensors))
+        self.norms = nn.ModuleList(BatchNorm(width) for _ in range(tensors))
 
     def forward(self, features: Features) -> list[Tensor]:
         """In training by the batch's own mean and variance."""

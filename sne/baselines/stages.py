@@ -78,7 +78,7 @@ def read_stages(architecture: Architecture) -> tuple[Stage, ...]:
 
 def stage_weights(
     stages: Sequence[Stage], weights: Float[Tensor, "b p"]
-) -> tuple[list[Float[Tensor, "b o i h w"]], list[Float[Tensor, "b o"]]]:
+) -> tuple[list[Float[Tensor, "b _ _ _ _"]], list[Float[Tensor, "b _"]]]:
     """Each stage's weight and bias; a bias that is not there is zero: the function is the same."""
     kernels = [_kernel(stage, weights) for stage in stages]
     biases = [

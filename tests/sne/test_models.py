@@ -1,5 +1,6 @@
 """The contract of every model: one class, run on all that `--model` names."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +16,12 @@ from sne.model import (
     Group,
     Model,
     Preparation,
+    ProbedModel,
     prepare,
     read_config,
 )
 from sne.models import MODELS, model_kind
+from sne.predict import infer
 from sne.scaling import learn_scaling
 from sne.settings import COMPONENTS, SneConfig
 from sne.zoo import Architecture
@@ -27,6 +30,11 @@ from zoogen.archs import ARCHS
 WIDER_IMAGES = ARCHS["arch1"].describe(input_shape=(1, 20, 20), classes=10)
 """The tensors of ARCH1 under another description."""
 ANY_ARCHITECTURE = ("sne", "deepsets")
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "boosting": {"trees": 5, "smallest_leaf": 2},
+    "hyperrep": {"width": 16, "blocks": 1, "feed": 16, "latent": 8, "projection": (8, 4)},
+}
+"""Settings that are fast; others have their defaults."""
 OWN = {"dwsnet": SIREN}
 """Networks that a model is tried on where it takes no convolutions."""
 OUTPUTS = {"share": 1, "number": 1, "category": 3}
@@ -64,11 +72,12 @@ def ready(name: str, batch: Batch, *, task: str = "share", seed: int = 0) -> tor
         outputs=OUTPUTS[task],
     )
     kind = model_kind(name)
-    config = {"boosting": {"trees": 5, "smallest_leaf": 2}}.get(name, {})
-    module = prepare(kind, preparation, config=read_config(kind, config), seed=seed)
+    module = prepare(kind, preparation, config=read_config(kind, SMALL.get(name, {})), seed=seed)
+    known = target(batch) if task != "category" else torch.arange(12.0) % 3
     if isinstance(module, FittedModel):
-        known = target(batch) if task != "category" else torch.arange(12.0) % 3
         module.fit(batch, known, None)
+    if isinstance(module, ProbedModel):
+        module.fit_probe((infer(module, batch).encoding, known), None)
     # As it predicts: batch norms by what they learnt, no dropout.
     return module.eval()
 
@@ -91,7 +100,10 @@ class TestContract:
         if isinstance(module, FittedModel):
             assert not parameters
             return
-        TASKS["share"].loss(module(batch).prediction, target(batch)).backward()
+        if isinstance(module, ProbedModel):
+            module.teach(batch, generator=torch.Generator().manual_seed(2))["loss"].backward()
+        else:
+            TASKS["share"].loss(module(batch).prediction, target(batch)).backward()
         # A constant added to all of a query's scores changes nothing: those gradients are 0.
         exempt = {n for n in parameters if n.endswith("pool.key.bias")}
         for key, parameter in parameters.items():

@@ -93,6 +93,14 @@ def test_settings_are_in_the_plan(part, changes):
     check(given, members("siren", 8), slabs=replace(CACHE_SLABS, kept=1024))
 
 
+@pytest.mark.parametrize("architecture", ["siren", "arch1"])
+def test_a_training_without_labels_takes_what_was_planned(architecture):
+    given = config(architecture, model="hyperrep", batch=8)
+    small = {"width": 64, "feed": 128, "latent": 64}
+    given = replace(given, settings=replace(given.settings, **small))
+    check(given, members(architecture, 8), slabs=DEVICE_SLABS)
+
+
 def test_other_targets_and_mixed_batches_are_planned():
     given = config("arch2", batch=4)
     given = replace(given, settings=replace(given.settings, **SMALL))
