@@ -1,6 +1,6 @@
 """One model on one pair of zoos, over all its seeds: what a cell of a table is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import stdev
@@ -12,7 +12,15 @@ from sne.resampling import Estimate, Networks, Resampling
 from sne.tables import number_networks
 from sweeps.errors import ResultsError
 from sweeps.measures import Measure
-from sweeps.results import NOT_APPLICABLE, OK, UNTRAINED, Status, read_predictions, read_results
+from sweeps.results import (
+    NOT_APPLICABLE,
+    OK,
+    UNTRAINED,
+    Status,
+    finished,
+    read_predictions,
+    read_results,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -106,6 +114,28 @@ def read_cell(folder: Path, trials: Sequence[str], zoo: str, metric: str) -> Cel
         predictions=tuple(table.column("prediction").to_numpy() for table in tables),
         networks=number_networks(tables[0]),
     )
+
+
+def read_or_failed(
+    folder: Path, trials: Sequence[str], zoo: str, metric: str, *, failed: Mapping[str, str]
+) -> Cell:
+    """A cell; without a figure where a trial of it has failed or has no result.
+
+    Args:
+        folder, trials, zoo, metric: as `read_cell`.
+        failed: trials without a result, with the reason.
+    """
+    there = finished(folder)
+    for trial in trials:
+        if trial in failed or trial not in there:
+            return empty_cell(f"failed: {failed.get(trial, 'no result')}", trials)
+    return read_cell(folder, trials, zoo, metric)
+
+
+def empty_cell(reason: str, trials: Sequence[str] = ()) -> Cell:
+    """A cell without a figure, and why; never ranked."""
+    values = tuple(None for _ in trials) or (None,)
+    return Cell(trials=tuple(trials), values=values, status=OK, reason=reason)
 
 
 def _row(folder: Path, trial: str, zoo: str, metric: str) -> dict[str, Any]:

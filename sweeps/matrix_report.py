@@ -7,11 +7,11 @@ from pathlib import Path
 from sne.files import write_bytes
 from sne.resampling import Resampling
 from sweeps.asked import Asked, asked_figures
-from sweeps.cells import Cell, read_cell
+from sweeps.cells import Cell, read_or_failed
 from sweeps.heatmap import draw_heatmap
 from sweeps.marks import average_row, mark_row
 from sweeps.measures import Measure
-from sweeps.results import OK, finished, zoo_names, zoos_of
+from sweeps.results import zoo_names, zoos_of
 from sweeps.tables import Entry, Row, Table, latex, markdown
 
 NAME = "matrix"
@@ -72,14 +72,15 @@ def read_matrix(
 ) -> Matrix:
     """The matrix's cells, read."""
     names = zoo_names(zoos_of(asked_figures(folder, asked)))
-    there = finished(folder)
     tested = [zoo for zoo in asked.test_zoos if zoo in names]
     return Matrix(
         models=tuple(dict.fromkeys(entry.table for entry in asked.entries)),
         train=tuple(dict.fromkeys(entry.row for entry in asked.entries)),
         test=tuple(names[zoo] for zoo in tested),
         cells={
-            (model, train, names[zoo]): _cell(folder, own, zoo, measure, failed=failed, there=there)
+            (model, train, names[zoo]): read_or_failed(
+                folder, own, zoo, measure.name, failed=failed
+            )
             for (model, train), own in asked.places.items()
             for zoo in tested
         },
@@ -154,24 +155,3 @@ def _table(matrix: Matrix, measure: Measure, rows: Sequence[Row]) -> Table:
 
 def _networks(cells: Sequence[Cell]) -> int:
     return max((0 if cell.target is None else len(cell.target) for cell in cells), default=0)
-
-
-def _cell(
-    folder: Path,
-    trials: Sequence[str],
-    zoo: str,
-    measure: Measure,
-    *,
-    failed: Mapping[str, str],
-    there: frozenset[str],
-) -> Cell:
-    """A cell; without a figure where a trial of it has failed."""
-    for trial in trials:
-        if trial in failed or trial not in there:
-            return Cell(
-                trials=tuple(trials),
-                values=tuple(None for _ in trials),
-                status=OK,
-                reason=f"failed: {failed.get(trial, 'no result')}",
-            )
-    return read_cell(folder, trials, zoo, measure.name)

@@ -26,6 +26,8 @@ class Entry:
     reason: str | None = None
     marked: bool = False
     """Among the best of its row."""
+    doubtful: bool = False
+    """Its interval holds what a constant reaches; such are told of where a table asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +72,12 @@ def markdown(table: Table) -> str:
     return "\n".join([*lines, *(f"\n{note}" for note in _notes(table)), ""])
 
 
-def latex(table: Table) -> str:
-    """The table as a `tabular` with `booktabs`' rules; the best are bold, reasons stand below."""
+def latex(table: Table, *, intervals: bool = False) -> str:
+    """The table as a `tabular` with `booktabs`' rules; the best are bold, reasons stand below.
+
+    Args:
+        intervals: stand behind the figures, as in `markdown`.
+    """
     header = (*table.label_columns, *table.columns)
     form = "l" * len(table.label_columns) + "r" * len(table.columns)
     lines = [
@@ -84,7 +90,10 @@ def latex(table: Table) -> str:
     for row in table.rows:
         if row.above:
             lines.append("\\midrule")
-        cells = [_latex_cell(table, *pair) for pair in zip(row.entries, table.fixed, strict=True)]
+        cells = [
+            _latex_cell(table, *pair, interval=intervals)
+            for pair in zip(row.entries, table.fixed, strict=True)
+        ]
         lines.append(_latex_line([*(_escaped(label) for label in row.labels), *cells]))
     lines += ["\\bottomrule", "\\end{tabular}"]
     lines += [f"% {note}" for note in _notes(table)]
@@ -117,20 +126,31 @@ def _markdown_cell(table: Table, entry: Entry, fixed: bool) -> str:
         text += f" ({low} … {high})"
     if entry.spread is not None:
         text += f" ±{number_text(entry.spread, fixed=fixed)}"
-    return text + ("†" if entry.status == UNTRAINED else "") + sign
+    return text + _signs(entry) + sign
 
 
-def _latex_cell(table: Table, entry: Entry, fixed: bool) -> str:
+def _latex_cell(table: Table, entry: Entry, fixed: bool, *, interval: bool) -> str:
     if entry.status == NOT_APPLICABLE:
         return f"n/a$^{{{_sign(table, entry)}}}$" if entry.reason else "n/a"
     if entry.value is None:
         return f"--$^{{{_sign(table, entry)}}}$" if entry.reason else "--"
     number = number_text(entry.value, fixed=fixed).replace("−", "-")
     text = f"$\\mathbf{{{number}}}$" if entry.marked else f"${number}$"
+    if interval and entry.low is not None and entry.high is not None:
+        low, high = (number_text(end, fixed=fixed) for end in (entry.low, entry.high))
+        text += f" {{\\scriptsize $[{low}, {high}]$}}".replace("−", "-")
     if entry.spread is not None:
         spread = number_text(entry.spread, fixed=fixed)
         text += f" {{\\scriptsize $\\pm {spread}$}}"
-    return text + ("$^\\dagger$" if entry.status == UNTRAINED else "")
+    return text + "".join(_LATEX_SIGNS[sign] for sign in _signs(entry))
+
+
+def _signs(entry: Entry) -> str:
+    """Of a figure that says little."""
+    return ("†" if entry.status == UNTRAINED else "") + ("‡" if entry.doubtful else "")
+
+
+_LATEX_SIGNS = {"†": "$^\\dagger$", "‡": "$^\\ddagger$"}
 
 
 def _notes(table: Table) -> Iterator[str]:
@@ -138,6 +158,11 @@ def _notes(table: Table) -> Iterator[str]:
     entries = [entry for row in table.rows for entry in row.entries]
     if any(entry.status == UNTRAINED for entry in entries):
         yield UNTRAINED_NOTE
+    if any(entry.doubtful for entry in entries):
+        yield (
+            "‡ not told from a constant on these test networks: its interval holds what a constant "
+            "reaches; trained too little, or on too few networks, to say something of the method"
+        )
     for number, reason in enumerate(table.reasons):
         yield f"[{note_sign(number)}] {reason}"
 
@@ -170,6 +195,7 @@ _ESCAPES = {
     "→": "$\\to$",
     "τ": "$\\tau$",
     "λ": "$\\lambda$",
+    "‖": "$\\|$",
     "²": "$^2$",
     "−": "$-$",
     "–": "--",
