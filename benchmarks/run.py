@@ -22,7 +22,7 @@ from zoogen.machine import thread_environment
 THEMES = (
     "startup", "reading", "siren", "cnn", "gemm_share", "workers", "memory", "whole_zoo", "engines",
     "sne_step", "sne_walk", "sne_loading", "sne_threads", "sne_cost",
-    "functionals",
+    "functionals", "graphs",
     "sweep_overhead",
 )  # fmt: skip
 RESULTS = Path(__file__).parent / "results"

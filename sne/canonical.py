@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sne.model import Batch, Group
+from sne.model import Batch
 from sne.symmetry import Drawn, functional_move, indices_on
 from sne.zoo import Architecture, Axis, Space, TensorSpec
 
@@ -28,11 +28,7 @@ from sne.zoo import Architecture, Axis, Space, TensorSpec
 def canonical_batch(batch: Batch) -> Batch:
     """The same networks, each with its neurons in canonical order and sign."""
     return [
-        Group(
-            architecture=group.architecture,
-            weights=canonical_weights(group.architecture, group.weights),
-        )
-        for group in batch
+        group.with_weights(canonical_weights(group.architecture, group.weights)) for group in batch
     ]
 
 

@@ -170,7 +170,8 @@ def first_networks(networks: Networks, most: int) -> Networks:
     parts: list[Part] = []
     left = most
     for part in networks.parts:
-        parts.append(replace(part, weights=part.weights[:left]))
+        known = {name: numbers[:left] for name, numbers in part.activations.items()}
+        parts.append(replace(part, weights=part.weights[:left], activations=known))
         left -= len(parts[-1].weights)
     kept = [part for part in parts if len(part.weights)]
     return replace(networks, parts=tuple(kept), rows=networks.rows.slice(0, most))

@@ -24,7 +24,7 @@ from sne.command import REFUSED, answer, parse
 from sne.config import flag
 from sne.errors import DataError, ModelError, SneError
 from sne.files import write_table
-from sne.model import Group, check_taken
+from sne.model import check_taken
 from sne.networks import Nonfinite
 from sne.predict import choose_device, device_of, in_units, infer
 from sne.progress import heartbeat
@@ -102,8 +102,7 @@ def encode(run: Run, network: Source | nn.Module | str) -> Encoded:
             f"{source.name}: {bad:,} of its {len(source.weights):,} weights are not finite: leave "
             "it out, or skip such networks with --nonfinite drop"
         )
-    weights = source.weights[None].to(device_of(run.module))
-    batch = [Group(architecture=source.architecture, weights=weights)]
+    batch = source.batch(device_of(run.module), predicted=run.target.column)
     outputs = infer(run.module, batch, precision=run.inference.precision)
     values = in_units(run.target, outputs.prediction.double().cpu().numpy())
     if run.target.kind == "category":

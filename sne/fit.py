@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from sne.errors import TrainingError
-from sne.schedule import OptimizerConfig, learning_rate, make_optimizer, set_learning_rate
+from sne.schedule import (
+    OptimizerConfig,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+    warmed_share,
+)
 from sne.state import State
 
 Row: TypeAlias = Mapping[str, float | int | None]
@@ -136,9 +142,10 @@ def fit(
     saved = time.monotonic()
     while course.epoch < epochs:
         rate = learning_rate(config, epoch=course.epoch, epochs=epochs)
-        set_learning_rate(optimizer, rate)
         lesson.module.train()
         while course.step < lesson.steps:
+            done = course.epoch * lesson.steps + course.step
+            set_learning_rate(optimizer, rate * warmed_share(config, step=done))
             _step(lesson, optimizer, course, clip_norm=config.clip_norm)
             report(_progress(lesson, course, epochs=epochs))
             if course.step < lesson.steps and time.monotonic() - saved >= saving.every_s:

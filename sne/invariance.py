@@ -80,9 +80,9 @@ def _predictions(module: nn.Module, batch: Batch, at_once: int) -> Tensor:
     """Group by group, a bounded number at a time."""
     return torch.cat(
         [
-            infer(module, [type(group)(architecture=group.architecture, weights=part)]).prediction
+            infer(module, [group.rows(slice(first, first + at_once))]).prediction
             for group in batch
-            for part in group.weights.split(at_once)
+            for first in range(0, len(group.weights), at_once)
         ]
     )
 

@@ -5,7 +5,6 @@ Everything random in a step follows from (seed, epoch, step): the batch and its 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -180,8 +179,7 @@ def pick(batch: Batch, places: Int[np.ndarray, " c"]) -> Batch:
         own = places[(places >= first) & (places < first + count)] - first
         first += count
         if own.size:
-            index = torch.from_numpy(own).to(group.weights.device)
-            picked.append(replace(group, weights=group.weights[index]))
+            picked.append(group.rows(torch.from_numpy(own)))
     return picked
 
 

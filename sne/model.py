@@ -7,16 +7,21 @@ memory plan know nothing else of it. `sne.models.MODELS` holds the models by nam
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sne.errors import ModelError, SettingError
 from sne.scaling import InputScaling
 from sne.zoo import Architecture
+
+ACTIVATIONS = ("relu", "tanh", "sine", "gelu", "sigmoid", "silu", "leaky_relu")
+"""Activations by number; their order is part of trained models."""
+CONFIG_COLUMN = "config."
+"""What a description names for an activation that each network has of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -26,6 +31,20 @@ class Group:
     architecture: Architecture
     weights: Float[Tensor, "b p"]
     """Unscaled; buffers included."""
+    activations: Mapping[str, Int[Tensor, " b"]] = field(default_factory=dict[str, Tensor])
+    """Where the description leaves an activation to the network: by config column, its place in
+    ACTIVATIONS, or -1; on the CPU, since it decides what is computed. A column that is missing is
+    not known."""
+
+    def rows(self, index: slice | Int[Tensor, " c"]) -> "Group":
+        """Some of the networks; an index lies on the CPU."""
+        chosen = {name: values[index] for name, values in self.activations.items()}
+        there = index if isinstance(index, slice) else index.to(self.weights.device)
+        return dataclasses.replace(self, weights=self.weights[there], activations=chosen)
+
+    def with_weights(self, weights: Float[Tensor, "b p"]) -> "Group":
+        """The same networks with weights that make the same functions, or other ones."""
+        return dataclasses.replace(self, weights=weights)
 
 
 Batch: TypeAlias = Sequence[Group]
@@ -99,6 +118,16 @@ class Preparation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Usual:
+    """A model's own defaults for one kind of network, as published: fields to plain values."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    optimizer: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    symmetry: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelKind:
     """One entry of `--model`."""
 
@@ -107,6 +136,16 @@ class ModelKind:
     """A frozen dataclass; every field has a default."""
     make: Callable[[Any, Preparation], nn.Module]
     """(config, preparation) to a module that satisfies `Model`; see `prepare`."""
+    usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
+    """By recipe (`sne.recipes`); what is not named has the recipe's default, or the field's."""
+    invariant: bool = False
+    """Whatever is learnt, predictions are the same for neurons in another order."""
+
+
+def own_activations(architecture: Architecture) -> tuple[str, ...]:
+    """Config columns that hold an activation of each network."""
+    names = (node.activation or "" for node in architecture.nodes)
+    return tuple(dict.fromkeys(name for name in names if name.startswith(CONFIG_COLUMN)))
 
 
 def prepare(

@@ -17,6 +17,7 @@ MODELS: Mapping[str, str] = {
     "nft": "sne.baselines.nft",
     "dwsnet": "sne.baselines.dwsnet",
     "hyperrep": "sne.baselines.hyperrep",
+    "neuralgraph": "sne.baselines.neuralgraph",
 }
 """Each name with the module whose `KIND` it is."""
 

@@ -8,7 +8,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 from jaxtyping import Float32, Int
 
 from sne.errors import DataError
+from sne.model import ACTIVATIONS, own_activations
 from sne.zoo import RECIPES, Architecture, Zoo, open_zoo
 
 Nonfinite: TypeAlias = Literal["drop", "error"]
@@ -77,6 +78,8 @@ class Part:
 
     architecture: Architecture
     weights: Float32[np.ndarray, "n p"]
+    activations: Mapping[str, Int[np.ndarray, " n"]] = field(default_factory=dict[str, np.ndarray])
+    """As `model.Group` has them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -137,10 +140,12 @@ def read_networks(
         ZooError: the zoo has no such checkpoint or column, or cannot be read.
     """
     names = list(dict.fromkeys((*ROW_COLUMNS, *columns)))
+    own = [name for a in zoo.architectures.values() for name in own_activations(a)]
+    wanted = list(dict.fromkeys((*names, *own)))
     if len(zoo.architectures) == 1:
-        found = _one_architecture(zoo, names, split, which)
+        found = _one_architecture(zoo, wanted, split, which)
     else:
-        found = _many_architectures(zoo, names, split, which)
+        found = _many_architectures(zoo, wanted, split, which)
     parts, tables, dropped = [], [], 0
     for name, table, weights in found:
         finite = np.asarray(np.isfinite(weights).all(axis=1))
@@ -149,8 +154,13 @@ def read_networks(
             dropped += int((~finite).sum())
             table, weights = table.filter(pa.array(finite)), weights[finite]
         if table.num_rows:
-            parts.append(Part(architecture=zoo.architectures[name], weights=weights))
-            tables.append(table)
+            architecture = zoo.architectures[name]
+            activations = {
+                column: activation_numbers(table.column(column).to_pylist())
+                for column in own_activations(architecture)
+            }
+            parts.append(Part(architecture=architecture, weights=weights, activations=activations))
+            tables.append(table.select(names))
     empty = zoo.networks(status=None).schema.empty_table().select(names)
     return Networks(
         identity=identify(zoo),
@@ -193,6 +203,12 @@ def check_values(networks: Networks, column: str, *, what: str) -> None:
             f"{networks.identity.uri}: {len(missing)} of {len(values)} {what} networks have no "
             f"{column} ({by_status}): leave them out with --status, or choose another --target"
         )
+
+
+def activation_numbers(names: Sequence[str | None]) -> Int[np.ndarray, " n"]:
+    """Places in `model.ACTIVATIONS`; -1 for one that is not among them."""
+    known = {name: number for number, name in enumerate(ACTIVATIONS)}
+    return np.array([known.get(name or "", -1) for name in names], dtype=np.int64)
 
 
 def _one_architecture(

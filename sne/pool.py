@@ -4,7 +4,7 @@ Rows are numbered architecture after architecture, so a batch in ascending order
 order in which models give their outputs: group after group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -34,6 +34,8 @@ class Pool:
     """Number of each network's zoo."""
     rows: Any
     """A `pyarrow.Table` with what is known of each network, its zoo first."""
+    activations: tuple[Mapping[str, Tensor], ...] = ()
+    """Beside each matrix, as `model.Group` has them; empty: not known."""
 
     def __len__(self) -> int:
         return self.target.size
@@ -53,8 +55,9 @@ class Pool:
             own = rows[cuts[part] : cuts[part + 1]]
             if own.size:
                 index = torch.from_numpy(own - (ends[part] - len(weights)))
-                chosen = weights[index.to(weights.device)]
-                groups.append(Group(architecture=architecture, weights=chosen))
+                known = self.activations[part] if self.activations else {}
+                whole = Group(architecture=architecture, weights=weights, activations=known)
+                groups.append(whole.rows(index))
         return groups
 
     def batches(self, size: int) -> Iterator[tuple[Int[np.ndarray, " b"], Batch]]:
@@ -98,10 +101,21 @@ def pool_networks(
             torch.cat([torch.from_numpy(part.part.weights) for part in parts]).to(device)
             for parts in found.values()
         ),
+        activations=tuple(_activations(parts, target) for parts in found.values()),
         target=_values(rows, target),
         zoo=np.array(numbers, dtype=np.int64),
         rows=rows.add_column(0, "zoo", pa.array(uris, type=pa.string())),
     )
+
+
+def _activations(parts: Sequence[_Slice], target: Target | None) -> Mapping[str, Tensor]:
+    """Of one architecture's networks; what is to be predicted is not known."""
+    hidden = None if target is None else target.column
+    return {
+        name: torch.cat([torch.from_numpy(p.part.activations[name]) for p in parts])
+        for name in parts[0].part.activations
+        if name != hidden
+    }
 
 
 def _values(rows: Any, target: Target | None) -> Float64[np.ndarray, " n"]:

@@ -1,16 +1,15 @@
-"""Training recipes: what the paper sets for classifiers and for INRs, where the two differ.
+"""Training recipes: defaults for classifiers and for INRs, where the two differ.
 
-A recipe gives defaults; flags change them one by one. Everything else has one default for both,
-beside its flag.
+A recipe gives defaults, and so does each model for each recipe (`ModelKind.usual`): what its paper
+sets. Flags change them one by one. Everything else has one default for both, beside its flag.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sne.config import Data, Symmetry, TrainConfig, Training
 from sne.errors import SettingError
-from sne.model import read_config
+from sne.model import Usual, read_config
 from sne.models import model_kind
 from sne.scaling import Scaling
 from sne.schedule import OptimizerConfig
@@ -19,37 +18,19 @@ from sne.zoo import Zoo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """Defaults for one kind of network. Baselines have no penalty and settings of their own."""
+    """Defaults for one kind of network; what differs from model to model is in `Usual`."""
 
     summary: str
     scaling: Scaling
-    """Of every model's inputs."""
-    symmetry: Symmetry
-    """Of SNE."""
-    settings: Mapping[str, Any]
-    """Of SNE."""
-    clip_norm: float | None = None
-    """Of SNE's gradients."""
+    """Of models' inputs."""
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "inr": Recipe(
-        summary="INRs and MLPs: encoding of 32, head of 512 (section 4.1), λ = 0.1, clipping",
-        scaling="standard",
-        symmetry=Symmetry(invariance=0.1),
-        settings={"encoding": 32, "head": (512,)},
-        clip_norm=1.0,
-    ),
-    "cnn": Recipe(
-        summary="CNNs: encoding of 1024, head of 1000, 1000 (Table 15), no penalty (App. E.1)",
-        scaling="compressed",
-        symmetry=Symmetry(),
-        settings={"encoding": 1024, "head": (1000, 1000)},
-    ),
+    "inr": Recipe(summary="INRs and MLPs", scaling="standard"),
+    "cnn": Recipe(summary="CNNs", scaling="compressed"),
 }
-"""By name. λ is ours, the paper prints none. Scalings were measured: classifiers of one zoo
-differ in size a hundredfold; INRs do by a third, and what tells them apart is small. Clipping was
-too: without it the published size loses on INRs, with λ, what it has learnt (decision 6)."""
+"""By name. Scalings were measured: classifiers of one zoo differ in size a hundredfold; INRs do by
+a third, and what tells them apart is small."""
 
 
 def recipe_for(zoos: Sequence[Zoo]) -> str:
@@ -66,12 +47,13 @@ def default_config(zoo: Sequence[str], *, model: str = "sne", recipe: str = "inr
     """
     if recipe not in RECIPES:
         raise SettingError(f"no recipe {recipe!r}; there are: {', '.join(RECIPES)}")
-    kind, own = model_kind(model), model == "sne"
+    kind = model_kind(model)
+    usual = kind.usual.get(recipe, Usual())
     return TrainConfig(
         data=Data(zoo=tuple(zoo)),
         model=model,
-        settings=read_config(kind, RECIPES[recipe].settings if own else {}),
-        training=Training(scaling=RECIPES[recipe].scaling),
-        optimizer=OptimizerConfig(clip_norm=RECIPES[recipe].clip_norm if own else None),
-        symmetry=RECIPES[recipe].symmetry if own else Symmetry(),
+        settings=read_config(kind, usual.settings),
+        training=Training(**{"scaling": RECIPES[recipe].scaling, **usual.training}),
+        optimizer=OptimizerConfig(**usual.optimizer),
+        symmetry=Symmetry(**usual.symmetry),
     )

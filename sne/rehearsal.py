@@ -21,7 +21,7 @@ from sne.footprint import FAKE, DeviceKind, Footprint, footprint
 from sne.fresh import new_module
 from sne.layout import Members
 from sne.lesson import NetworkLesson, labels_of
-from sne.model import FittedModel, Preparation
+from sne.model import ACTIVATIONS, FittedModel, Preparation, own_activations
 from sne.pool import Pool
 from sne.predict import infer
 from sne.scaling import no_scaling
@@ -33,6 +33,10 @@ WORKSPACES = 2 * 33 * 1024**2
 """What cuBLAS takes, once for each pass's thread: 32 MiB on recent cards, 8 MiB on older ones; and
 one for what small kernels take: up to 0.8 MB in all on an H100, where the rest was planned to the
 byte."""
+
+
+HEAVIEST = ACTIVATIONS.index("tanh")
+"""The activation whose networks take most, where each has one of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +179,9 @@ def _pool(rows: Members) -> Pool:
     return Pool(
         architectures=tuple(architecture for architecture, _ in rows),
         weights=tuple(torch.empty(n, a.parameters, device=FAKE) for a, n in rows),
+        activations=tuple(
+            {name: torch.full((n,), HEAVIEST) for name in own_activations(a)} for a, n in rows
+        ),
         target=np.zeros(count),
         zoo=np.zeros(count, dtype=np.int64),
         rows=None,

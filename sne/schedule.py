@@ -1,6 +1,7 @@
 """The optimizer and its step size: Adam with MultiStep, as the paper names them.
 
-The step size is a function of the epoch alone, so a resumed training needs no schedule's state.
+The step size is a function of the epoch and the step, so a resumed training needs no schedule's
+state.
 Source: Andreis et al. 2024 (arXiv:2305.16625), Table 14, whose step size, milestones and factor
 were lost in print: the defaults are ours.
 """
@@ -28,11 +29,13 @@ class OptimizerConfig:
     """Decoupled from the gradient (AdamW); 0 is Adam."""
     clip_norm: float | None = None
     """Gradients of a larger norm are scaled down to it."""
+    warmup: int = 0
+    """Steps in which the step size rises from 0 to its first value, in a line."""
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or self.decay <= 0 or self.weight_decay < 0:
+        if self.learning_rate <= 0 or self.decay <= 0 or min(self.weight_decay, self.warmup) < 0:
             raise SettingError(
-                f"learning rate and decay are above 0, weight decay from 0, got {self}"
+                f"learning rate and decay are above 0, weight decay and warm-up from 0, got {self}"
             )
         if list(self.milestones) != sorted(self.milestones):
             raise SettingError(f"milestones ascend, got {self.milestones}")
@@ -52,9 +55,14 @@ def make_optimizer(
 
 
 def learning_rate(config: OptimizerConfig, *, epoch: int, epochs: int) -> float:
-    """Step size in an epoch, counted from 0."""
+    """Step size in an epoch, counted from 0, warm-up aside."""
     passed = sum(epoch >= max(1, round(share * epochs)) for share in config.milestones)
     return config.learning_rate * config.decay**passed
+
+
+def warmed_share(config: OptimizerConfig, *, step: int) -> float:
+    """What the step size is multiplied with in a step, counted from 0 over the whole training."""
+    return min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -10,7 +10,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sne.errors import DataError
+from sne.model import Batch, Group, own_activations
+from sne.networks import activation_numbers
 from sne.zoo import Architecture, Inferred, ZooError, infer_architecture, infer_module, open_zoo
 
 FORMS = (
@@ -48,6 +50,18 @@ class Source:
     """Buffers last."""
     notes: tuple[str, ...] = ()
     """What was assumed, changed or left out."""
+    activations: Mapping[str, int] = field(default_factory=dict[str, int])
+    """As `model.Group` has them, of one network."""
+
+    def batch(self, device: torch.device, *, predicted: str) -> Batch:
+        """The network alone, on a device; of a column that is predicted nothing is known."""
+        known = {
+            name: torch.tensor([number])
+            for name, number in self.activations.items()
+            if name != predicted
+        }
+        weights = self.weights[None].to(device)
+        return [Group(architecture=self.architecture, weights=weights, activations=known)]
 
 
 def read_source(text: str) -> Source:
@@ -193,8 +207,14 @@ def _zoo_row(text: str, row: re.Match[str]) -> Source:
     epoch = None if row["epoch"] is None else int(row["epoch"])
     found = zoo.row(int(row["member"]), epoch)
     weights = np.array(found["weights"], dtype=np.float32)
+    architecture = zoo.architectures[found["arch"]]
+    columns = own_activations(architecture)
+    numbers = activation_numbers([found[column] for column in columns]).tolist()
     return Source(
-        name=text, architecture=zoo.architectures[found["arch"]], weights=torch.from_numpy(weights)
+        name=text,
+        architecture=architecture,
+        weights=torch.from_numpy(weights),
+        activations=dict(zip(columns, numbers, strict=True)),
     )
 
 

@@ -127,7 +127,7 @@ def move_batch(
         drawn = draw(architecture, count, generator=generator, flip_signs=flip_signs)
         make = functional_move if functional else control_move
         move = make(architecture, drawn, count=count, device=group.weights.device)
-        moved.append(Group(architecture=architecture, weights=move(group.weights)))
+        moved.append(group.with_weights(move(group.weights)))
     return moved
 
 

@@ -166,4 +166,5 @@ KIND = ModelKind(
     summary="statistics of each tensor, gradient boosting: layers of equal types only",
     config=BoostingConfig,
     make=Boosting,
+    invariant=True,
 )

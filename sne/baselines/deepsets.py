@@ -73,4 +73,5 @@ KIND = ModelKind(
     summary="weights as an unordered set: any architecture (99,457 parameters)",
     config=DeepSetsConfig,
     make=DeepSets,
+    invariant=True,
 )

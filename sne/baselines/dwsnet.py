@@ -293,4 +293,5 @@ KIND = ModelKind(
     summary="equivariant maps between all weights and biases: MLPs and INRs of one architecture",
     config=DwsnetConfig,
     make=Dwsnet,
+    invariant=True,
 )

@@ -51,4 +51,5 @@ KIND = ModelKind(
     summary="neural functional, inputs and outputs at fixed places: one architecture",
     config=NfnHnpConfig,
     make=make,
+    invariant=True,
 )

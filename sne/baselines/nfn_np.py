@@ -59,4 +59,5 @@ KIND = ModelKind(
     summary="neural functional, inputs and outputs like neurons: one architecture",
     config=NfnNpConfig,
     make=make,
+    invariant=True,
 )

@@ -159,4 +159,5 @@ KIND = ModelKind(
     summary="neural functional transformer, attention between weights: one architecture",
     config=NftConfig,
     make=make,
+    invariant=True,
 )

@@ -40,6 +40,8 @@ class Stage:
     """Before the next stage: a name, or `config.…` where every network has its own."""
     w0: float | None = None
     """Of a sine."""
+    maximum: bool = False
+    """Before the next stage a maximum over places is taken, which is no odd function."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -146,6 +148,7 @@ def _stage(architecture: Architecture, path: Sequence[Node]) -> Stage:
         channels_last=last,
         activation=None if active is None else active.activation,
         w0=None if active is None else active.w0,
+        maximum=any(n.op == "max_pool" for n in path),
     )
 
 

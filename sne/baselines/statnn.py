@@ -72,4 +72,5 @@ KIND = ModelKind(
     summary="statistics of each tensor, fully connected: layers of equal types only",
     config=StatnnConfig,
     make=Statnn,
+    invariant=True,
 )

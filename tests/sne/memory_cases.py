@@ -11,7 +11,7 @@ from sne.fit import Fitted, Saving, fit
 from sne.layout import Members
 from sne.lesson import NetworkLesson
 from sne.material import new_module
-from sne.model import Preparation
+from sne.model import Preparation, own_activations
 from sne.pool import Pool
 from sne.recipes import default_config
 from sne.scaling import no_scaling
@@ -103,6 +103,9 @@ def _pool(members: Members, device: str) -> Pool:
     return Pool(
         architectures=tuple(architecture for architecture, _ in members),
         weights=tuple(torch.randn(n, a.parameters, device=device) for a, n in members),
+        activations=tuple(
+            {name: torch.arange(n) % 2 for name in own_activations(a)} for a, n in members
+        ),
         target=np.linspace(0.1, 0.9, count),
         zoo=np.zeros(count, dtype=np.int64),
         rows=None,

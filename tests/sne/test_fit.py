@@ -9,7 +9,7 @@ from torch import nn
 
 from sne.errors import RunError, SettingError, TrainingError
 from sne.fit import Fitted, Progress, Saving, fit
-from sne.schedule import OptimizerConfig, learning_rate
+from sne.schedule import OptimizerConfig, learning_rate, warmed_share
 from sne.state import FOLDER, RECORD, State, load_state, save_state
 
 
@@ -176,10 +176,32 @@ def test_the_step_size_falls_at_milestones():
     assert math.isclose(learning_rate(config, epoch=0, epochs=1), 1.0)
 
 
+def test_the_step_size_rises_over_steps_whatever_epochs_they_are_of(tmp_path):
+    config = replace(CONFIG, warmup=8)
+    shares = [warmed_share(config, step=step) for step in (0, 3, 7, 20)]
+    assert shares == pytest.approx([1 / 8, 1 / 2, 1, 1])
+    assert warmed_share(CONFIG, step=0) == 1
+    whole = run(config=config)
+    assert losses(whole) != losses(run())
+
+    def interrupt(state: State) -> None:
+        save_state(tmp_path, state)
+        if (state.epoch, state.step) == (1, 1):
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(config=config, save=interrupt)
+    # Five steps an epoch: the rise goes on in the second.
+    state = load_state(tmp_path)
+    assert losses(run(config=config, state=state)) == losses(whole)
+    assert losses(run(state=state)) != losses(whole)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"learning_rate": 0.0}, "above 0"),
+        ({"warmup": -1}, "warm-up from 0"),
         ({"milestones": (0.8, 0.5)}, "milestones ascend"),
         ({"milestones": (0.5, 1.0)}, "shares of the epochs"),
         ({"clip_norm": 0.0}, "clipped to above 0"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import small_config
 
 from sne.config import Symmetry
@@ -59,6 +60,22 @@ def test_augmentation_moves_the_batch(config, material):
     moved = losses(lesson_for(config, material, augment=True))
     flipped = losses(lesson_for(config, material, augment=True, sign_flips=True))
     assert len({found["loss"] for found in (plain, moved, flipped)}) == 3
+
+
+def test_dropout_follows_from_the_seed_and_leaves_the_global_generator(config, material):
+    lesson = lesson_for(config, material)
+    lesson.module.train()
+    lesson.module.register_forward_hook(
+        lambda *given: replace(given[2], prediction=F.dropout(given[2].prediction, 0.5))
+    )
+    before = torch.random.get_rng_state()
+    first = losses(lesson)
+    torch.rand(3)
+    assert losses(lesson) == first
+    assert losses(lesson, 0, 1) != first
+    torch.random.set_rng_state(before)
+    losses(lesson)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_the_penalty_is_added_with_its_weight(config, material):

@@ -22,7 +22,8 @@ from sne.model import (
 )
 from sne.models import MODELS, model_kind
 from sne.predict import infer
-from sne.scaling import learn_scaling
+from sne.recipes import default_config
+from sne.scaling import Scaling, learn_scaling
 from sne.settings import COMPONENTS, SneConfig
 from sne.zoo import Architecture
 from zoogen.archs import ARCHS
@@ -30,14 +31,23 @@ from zoogen.archs import ARCHS
 WIDER_IMAGES = ARCHS["arch1"].describe(input_shape=(1, 20, 20), classes=10)
 """The tensors of ARCH1 under another description."""
 ANY_ARCHITECTURE = ("sne", "deepsets")
+OWN = {"dwsnet": SIREN}
+"""Networks that a model is tried on where it takes no convolutions."""
+SEVERAL = ("neuralgraph", "scalegmn")
+"""Models that take ARCH1 and GREY_ARCH2 when they are prepared for both."""
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "boosting": {"trees": 5, "smallest_leaf": 2},
     "hyperrep": {"width": 16, "blocks": 1, "feed": 16, "latent": 8, "projection": (8, 4)},
+    "neuralgraph": {"width": 16},
+    "scalegmn": {"width": 16},
 }
 """Settings that are fast; others have their defaults."""
-OWN = {"dwsnet": SIREN}
-"""Networks that a model is tried on where it takes no convolutions."""
 OUTPUTS = {"share": 1, "number": 1, "category": 3}
+
+
+def scaling_of_recipe(name: str) -> Scaling:
+    """How the model's inputs are scaled when it reads classifiers."""
+    return default_config((), model=name, recipe="cnn").training.scaling
 
 
 def refusal_of(module: Any, architecture: Architecture) -> str | None:
@@ -63,16 +73,21 @@ def batch(request) -> Batch:
     return [replace(group, weights=group.weights * scale)]
 
 
-def ready(name: str, batch: Batch, *, task: str = "share", seed: int = 0) -> torch.nn.Module:
+def ready(
+    name: str, batch: Batch, *, task: str = "share", seed: int = 0, **settings: Any
+) -> torch.nn.Module:
     """Prepared, and fitted where a model is fitted at once."""
     preparation = Preparation(
         architectures=tuple(g.architecture for g in batch),
-        scaling=learn_scaling((g.architecture, g.weights) for g in batch),
+        scaling=learn_scaling(
+            ((g.architecture, g.weights) for g in batch), how=scaling_of_recipe(name)
+        ),
         task=task,
         outputs=OUTPUTS[task],
     )
     kind = model_kind(name)
-    module = prepare(kind, preparation, config=read_config(kind, SMALL.get(name, {})), seed=seed)
+    config = read_config(kind, {**SMALL.get(name, {}), **settings})
+    module = prepare(kind, preparation, config=config, seed=seed)
     known = target(batch) if task != "category" else torch.arange(12.0) % 3
     if isinstance(module, FittedModel):
         module.fit(batch, known, None)
@@ -116,10 +131,8 @@ class TestContract:
         with torch.no_grad():
             plain = module(batch)
             order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
-            own = batch[0].architecture
-            moved = module([Group(architecture=own, weights=batch[0].weights[order])])
-            parts = batch[0].weights.split([5, 7])
-            split = module([Group(architecture=own, weights=w) for w in parts])
+            moved = module([batch[0].rows(order)])
+            split = module([batch[0].rows(slice(5)), batch[0].rows(slice(5, 12))])
         for one, other in (
             (plain.encoding[order], moved.encoding),
             (plain.encoding, split.encoding),
@@ -162,6 +175,10 @@ class TestContract:
             with pytest.raises(ModelError) as caught:
                 module([*batch, group])
             assert str(caught.value) == reason
+            if name in SEVERAL and architecture is GREY_ARCH2:
+                both = ready(name, [*batch, group])
+                assert both([*batch, group]).prediction.shape == (14, 1)
+                continue
             with pytest.raises(ModelError):
                 ready(name, [*batch, group])
 
@@ -169,7 +186,7 @@ class TestContract:
         module, own = ready(name, batch), batch[0].architecture
         other = WIDER_IMAGES if own == ARCH1 else replace(own, family="of other waves")
         assert refusal_of(module, other) is None
-        same = [Group(architecture=other, weights=batch[0].weights)]
+        same = [replace(batch[0], architecture=other)]
         assert torch.equal(module(same).prediction, module(batch).prediction)
 
     def test_weights_of_another_length_are_refused(self, name, batch):

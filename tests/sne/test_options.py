@@ -77,6 +77,7 @@ def test_differences_are_named():
         "settings.encoding: 32 there, 1024 now",
         "settings.head: (512,) there, (1000, 1000) now",
         "training.scaling: standard there, compressed now",
+        "optimizer.clip_norm: 1.0 there, None now",
         "symmetry.invariance: 0.1 there, 0.0 now",
     ]
 

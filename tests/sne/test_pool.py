@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sne.model import ACTIVATIONS
 from sne.networks import Which, read_networks
 from sne.pool import Pool, pool_networks
 from sne.targets import choose_target
@@ -51,3 +52,22 @@ def test_all_rows_in_order(pool):
     seen = list(pool.batches(16))
     assert np.concatenate([rows for rows, _ in seen]).tolist() == list(range(42))
     assert [sum(len(g.weights) for g in batch) for _, batch in seen] == [16, 16, 10]
+
+
+def test_networks_come_with_their_own_activations(pool, digits_zoo):
+    rows = np.array([2, 25, 29, 31])
+    batch = pool.batch(rows)
+    numbers = [n for group in batch for n in group.activations["config.activation"].tolist()]
+    for row, number in zip(rows.tolist(), numbers, strict=True):
+        known = pool.rows.slice(row, 1).to_pylist()[0]
+        member = open_zoo(known["zoo"]).row(known["member"])
+        assert ACTIVATIONS[number] == member["config.activation"]
+    assert set(numbers) == {0, 1}
+
+
+def test_an_activation_that_is_to_be_predicted_is_not_known(digits_zoo):
+    zoo = open_zoo(digits_zoo)
+    target = choose_target([zoo], "activation")
+    chosen = read_networks(zoo, split="train", which=Which(), columns=[target.column])
+    target = target.fitted(chosen.column(target.column), where="here")
+    assert pool_networks([chosen], target).batch(np.array([0]))[0].activations == {}

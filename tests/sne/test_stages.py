@@ -24,6 +24,7 @@ def test_kernels_spaces_and_activations_come_from_the_description():
     assert [s.outputs.permutable for s in stages] == [True, True, True, True, False]
     assert {s.activation for s in stages[:-1]} == {"config.activation"}
     assert stages[-1].activation is None
+    assert [s.maximum for s in stages] == [True, True, False, False, False]
     assert describe(stages) == "3×8·5·5, 8×6·5·5, 6×4·2·2, 4×20·3·3, 20×10"
     sines = read_stages(SIREN)
     assert [(s.activation, s.w0) for s in sines] == [("sine", 30.0), ("sine", 30.0), (None, None)]

@@ -6,7 +6,7 @@ from math import prod
 import torch
 from hypothesis import strategies as st
 
-from sne.model import Group
+from sne.model import Group, own_activations
 from zoogen.archs import ARCHS
 from zoogen.description import Architecture, Axis, Factor, Node, Role, Space, TensorSpec
 from zoogen.infer import infer_architecture
@@ -148,7 +148,8 @@ def drawn(rows: list[Row]) -> Architecture:
 
 
 def networks(architecture: Architecture, count: int, *, seed: int = 0) -> Group:
-    """Networks with random weights."""
+    """Networks with random weights, every other one with tanh where each has its activation."""
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randn(count, architecture.parameters, generator=generator)
-    return Group(architecture=architecture, weights=weights)
+    activations = {name: torch.arange(count) % 2 for name in own_activations(architecture)}
+    return Group(architecture=architecture, weights=weights, activations=activations)
