@@ -30,6 +30,7 @@ ROUNDS = 3
 CLOSE = 1e-3
 """Distance of two gradients, as a share of one."""
 SMALL: Mapping[str, Mapping[str, Any]] = {
+    "nft": {"width": 16},
     "dwsnet": {"width": 16},
     "hyperrep": {"width": 64, "feed": 128, "latent": 64, "dropout": 0.0},
 }

@@ -27,7 +27,7 @@ from sne.baselines.norms import BatchNorm
 from sne.baselines.stages import Stage, describe, read_stages, stage_weights
 from sne.blocks import Sab
 from sne.errors import ModelError, SettingError
-from sne.model import Batch, ModelKind, Outputs, Preparation, check_taken
+from sne.model import Batch, ModelKind, Outputs, Preparation, Usual, check_taken
 from sne.scaling import ScaleInputs
 from sne.tokens import check_weights
 from sne.zoo import Architecture, Space
@@ -293,5 +293,6 @@ KIND = ModelKind(
     summary="equivariant maps between all weights and biases: MLPs and INRs of one architecture",
     config=DwsnetConfig,
     make=Dwsnet,
+    usual={"inr": Usual(optimizer={"learning_rate": 5e-3, "weight_decay": 5e-4})},
     invariant=True,
 )

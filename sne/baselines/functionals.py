@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sne.baselines.stages import Stage, describe, read_stages, stage_weights
 from sne.errors import ModelError
-from sne.model import Batch, Outputs, Preparation, check_taken
+from sne.model import Batch, Outputs, Preparation, Usual, check_taken
 from sne.predictor import Predictor
 from sne.scaling import ScaleInputs
 from sne.tokens import check_weights
@@ -28,6 +28,15 @@ from sne.zoo import Architecture
 Pool: TypeAlias = Literal["hnp", "np"]
 POOLS: Mapping[Pool, type[HNPPool] | type[NPPool]] = {"hnp": HNPPool, "np": NPPool}
 """Means over neurons: all but the network's inputs and outputs, or over these as well."""
+
+AS_PUBLISHED: Mapping[str, Usual] = dict.fromkeys(
+    ("inr", "cnn"),
+    Usual(
+        training={"batch": 8, "epochs": 50},
+        optimizer={"learning_rate": 1e-3, "milestones": ()},
+    ),
+)
+"""How NFN was trained to predict accuracies: Adam, all the time with one step size."""
 
 
 class ReadFeatures(nn.Module):

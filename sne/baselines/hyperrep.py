@@ -26,7 +26,7 @@ from sne.baselines.norms import BatchNorm
 from sne.baselines.probe import LinearProbe
 from sne.baselines.stages import Stage, describe, read_stages, stage_weights, why_not_stages
 from sne.errors import ModelError, SettingError
-from sne.model import Batch, Encoded, ModelKind, Outputs, Preparation, check_taken
+from sne.model import Batch, Encoded, ModelKind, Outputs, Preparation, Usual, check_taken
 from sne.scaling import ScaleInputs
 from sne.symmetry import move_batch
 from sne.tokens import check_weights
@@ -300,4 +300,5 @@ KIND = ModelKind(
     summary="autoencoder trained without labels, and a linear probe: one architecture",
     config=HyperrepConfig,
     make=Hyperrep,
+    usual=dict.fromkeys(("inr", "cnn"), Usual(optimizer={"learning_rate": 1e-4})),
 )

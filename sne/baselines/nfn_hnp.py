@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nfn.layers import HNPLinear, TupleOp
 from torch import nn
 
-from sne.baselines.functionals import Functional, PooledHead, ReadFeatures
+from sne.baselines.functionals import AS_PUBLISHED, Functional, PooledHead, ReadFeatures
 from sne.errors import SettingError
 from sne.model import ModelKind, Preparation
 
@@ -51,5 +51,6 @@ KIND = ModelKind(
     summary="neural functional, inputs and outputs at fixed places: one architecture",
     config=NfnHnpConfig,
     make=make,
+    usual=AS_PUBLISHED,
     invariant=True,
 )

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from nfn.layers import NPLinear, TupleOp
 from torch import nn
 
-from sne.baselines.functionals import Functional, Pool, PooledHead, ReadFeatures
+from sne.baselines.functionals import (
+    AS_PUBLISHED,
+    Functional,
+    Pool,
+    PooledHead,
+    ReadFeatures,
+)
 from sne.errors import SettingError
 from sne.model import ModelKind, Preparation
 
@@ -59,5 +65,6 @@ KIND = ModelKind(
     summary="neural functional, inputs and outputs like neurons: one architecture",
     config=NfnNpConfig,
     make=make,
+    usual=AS_PUBLISHED,
     invariant=True,
 )

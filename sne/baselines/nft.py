@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from sne.baselines.functionals import Functional, PooledHead, ReadFeatures
 from sne.baselines.stages import Stage
 from sne.errors import SettingError
-from sne.model import ModelKind, Preparation
+from sne.model import ModelKind, Preparation, Usual
 
 NAME = "nft"
 Entry: TypeAlias = Literal["linear", "fourier"]
@@ -41,8 +41,9 @@ Entry: TypeAlias = Literal["linear", "fourier"]
 class NftConfig:
     """Sizes."""
 
-    width: int = 16
-    """Channels of each weight and bias; a kernel has so many for each of its places."""
+    width: int = 128
+    """Channels of each weight and bias; a kernel has so many for each of its places, and networks
+    with kernels 16 by default."""
     blocks: int = 4
     heads: int = 8
     feed: int = 2
@@ -159,5 +160,6 @@ KIND = ModelKind(
     summary="neural functional transformer, attention between weights: one architecture",
     config=NftConfig,
     make=make,
+    usual={"cnn": Usual(settings={"width": 16})},
     invariant=True,
 )

@@ -38,6 +38,7 @@ SEVERAL = ("neuralgraph", "scalegmn")
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "boosting": {"trees": 5, "smallest_leaf": 2},
     "hyperrep": {"width": 16, "blocks": 1, "feed": 16, "latent": 8, "projection": (8, 4)},
+    "nft": {"width": 16},
     "neuralgraph": {"width": 16},
     "scalegmn": {"width": 16},
 }
