@@ -18,6 +18,7 @@ MODELS: Mapping[str, str] = {
     "dwsnet": "sne.baselines.dwsnet",
     "hyperrep": "sne.baselines.hyperrep",
     "neuralgraph": "sne.baselines.neuralgraph",
+    "scalegmn": "sne.baselines.scalegmn",
 }
 """Each name with the module whose `KIND` it is."""
 

@@ -42,8 +42,8 @@ class Choice:
     out: Annotated[Path, flag("FOLDER")]
     """Where the run goes, or where one goes on."""
     model: Annotated[str, flag("NAME")] = "sne"
-    """sne, mlp, deepsets, statnn, boosting, nfn_np, nfn_hnp, nft, dwsnet, hyperrep, neuralgraph;
-    with --help, the settings of each."""
+    """sne, mlp, deepsets, statnn, boosting, nfn_np, nfn_hnp, nft, dwsnet, hyperrep, neuralgraph,
+    scalegmn; with --help, the settings of each."""
     recipe: Annotated[str | None, flag("NAME", "by the zoos' networks")] = None
     """Defaults for one kind of network: inr or cnn."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "nft": {"width": 8, "blocks": 1, "heads": 2, "head": (8,), "dropout": 0.3},
     "dwsnet": {"width": 8, "layers": 1, "heads": 2, "dropout": 0.3},
     "neuralgraph": {"width": 8, "layers": 2, "dropout": 0.3, "noise": 0.1, "drop": 0.01},
+    "scalegmn": {"width": 8, "layers": 2, "dropout": 0.3},
     "hyperrep": {"width": 16, "blocks": 1, "feed": 16, "latent": 8, "projection": (8, 4)},
 }
 

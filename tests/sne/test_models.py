@@ -122,7 +122,11 @@ class TestContract:
             TASKS["share"].loss(module(batch).prediction, target(batch)).backward()
         # A constant added to all of a query's scores changes nothing: those gradients are 0.
         exempt = {n for n in parameters if n.endswith("pool.key.bias")}
+        # Read by ScaleGMN where an activation is not known; here all are.
+        unused = {n for n in parameters if n.startswith("hidden.each.free.")}
         for key, parameter in parameters.items():
+            if key in unused:
+                continue
             assert parameter.grad is not None, key
             assert torch.isfinite(parameter.grad).all(), key
             assert key in exempt or (parameter.grad != 0).any(), key
