@@ -88,7 +88,7 @@ def test_two_workers_one_killed_make_the_same_bytes(reference: Path, zoo: Path):
     assert not [word for word in ("raylet", "core_worker", "Warning") if word in done.stderr]
     assert same_zoo(zoo, reference)
     assert workers_of(zoo) == []
-    assert [p for p in processes if alive(p)] == []
+    wait_until(lambda: not [p for p in processes if alive(p)], seconds=20)
     assert not folder.exists()
 
 
@@ -125,7 +125,7 @@ def test_a_signal_stops_everything_within_seconds(
     assert done.returncode == code
     assert done.stdout == ""
     assert f"python -m zoogen.run {' '.join(command)}" in done.stderr
-    assert [p for p in processes if alive(p)] == []
+    wait_until(lambda: not [p for p in processes if alive(p)], seconds=20)
     assert not folder.exists()
     assert temporary_files(zoo) == []
     made(*SLOW, "--local", "--out", zoo)
