@@ -3,7 +3,7 @@
 # so a demo that was stopped goes on where it was.
 set -eu
 python=${PYTHON:-python3}
-small="--sne.width 32 --sne.chunk-sabs 2 --sne.sabs 2" # an encoder that learns within a minute or two
+small="--threads 1 --sne.width 32 --sne.chunk-sabs 2 --sne.sabs 2" # an encoder that learns within a minute or two
 
 chapter() { printf '\n\n=== %s\n' "$1"; }
 say() { printf '%s\n' "$@"; }
