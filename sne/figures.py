@@ -86,7 +86,7 @@ def draw_scatter(
     """Predicted against true, one dot a network, both axes alike."""
 
     def draw(axes: Any) -> None:
-        ends = _ends(np.concatenate([target, prediction]))
+        ends = padded_range(np.concatenate([target, prediction]))
         axes.plot(ends, ends, color=GREY, linewidth=1, zorder=0, label="predicted = true")
         if chance is not None:
             axes.axvline(
@@ -177,7 +177,7 @@ def _folded(title: str, inches: float) -> str:
     return "\n".join(textwrap.fill(line, width) for line in title.splitlines())
 
 
-def _ends(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
+def padded_range(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """The range of finite values with a margin."""
     finite = values[np.isfinite(values)]
     if not finite.size:

@@ -7,18 +7,18 @@ batch at once. Which axes are which follows from the description alone (`stages`
 Source: Zhou et al. 2023 (arXiv:2302.14040), their code for predicting generalization.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from nfn.common import NetworkSpec, WeightSpaceFeatures
 from nfn.common.data import ArraySpec
-from nfn.layers import HNPPool, NPPool
+from nfn.layers import HNPPool, NPPool, TupleOp
 from torch import Tensor, nn
 
 from sne.baselines.stages import Stage, describe, read_stages, stage_weights
-from sne.errors import ModelError
+from sne.errors import ModelError, SettingError
 from sne.model import Batch, Outputs, Preparation, Usual, check_taken
 from sne.predictor import Predictor
 from sne.scaling import ScaleInputs
@@ -37,6 +37,27 @@ AS_PUBLISHED: Mapping[str, Usual] = dict.fromkeys(
     ),
 )
 """How NFN was trained to predict accuracies: Adam, all the time with one step size."""
+
+
+@runtime_checkable
+class Sizes(Protocol):
+    """Of NP and HNP."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Of the features that each equivariant layer gives."""
+        ...
+
+    @property
+    def head(self) -> tuple[int, ...]:
+        """Hidden layers of the head; the last one is the encoding."""
+        ...
+
+
+def check_sizes(name: str, sizes: Sizes) -> None:
+    """Raises SettingError for a size below 1."""
+    if min(sizes.channels, default=0) < 1 or min(sizes.head, default=0) < 1:
+        raise SettingError(f"{name} has channels and head of at least 1, got {sizes}")
 
 
 class ReadFeatures(nn.Module):
@@ -119,6 +140,28 @@ class Functional(nn.Module):
     def refusal(self, architecture: Architecture) -> str | None:
         """See `ReadFeatures`."""
         return self.read.refusal(architecture)
+
+
+def stacked(
+    read: ReadFeatures,
+    layer: Callable[[NetworkSpec, int, int], nn.Module],
+    config: Sizes,
+    *,
+    pool: Pool,
+    outputs: int,
+) -> Functional:
+    """Equivariant layers with ReLU, a pool and a head: what NP and HNP have in common.
+
+    Args:
+        layer: (spec, channels that come in, channels that go out) to one layer.
+    """
+    layers: list[nn.Module] = []
+    before = 1
+    for channels in config.channels:
+        layers += [layer(read.spec, before, channels), TupleOp(nn.ReLU())]
+        before = channels
+    head = PooledHead(read.spec, before, pool=pool, hidden=config.head, outputs=outputs)
+    return Functional(read, layers, head)
 
 
 def network_spec(stages: Sequence[Stage]) -> NetworkSpec:

@@ -9,11 +9,10 @@ their code.
 
 from dataclasses import dataclass
 
-from nfn.layers import HNPLinear, TupleOp
+from nfn.layers import HNPLinear
 from torch import nn
 
-from sne.baselines.functionals import AS_PUBLISHED, Functional, PooledHead, ReadFeatures
-from sne.errors import SettingError
+from sne.baselines.functionals import AS_PUBLISHED, ReadFeatures, check_sizes, stacked
 from sne.model import ModelKind, Preparation
 
 NAME = "nfn_hnp"
@@ -29,22 +28,13 @@ class NfnHnpConfig:
     """The last one is the encoding."""
 
     def __post_init__(self) -> None:
-        if min(self.channels, default=0) < 1 or min(self.head, default=0) < 1:
-            raise SettingError(f"{NAME} has channels and head of at least 1, got {self}")
+        check_sizes(NAME, self)
 
 
 def make(config: NfnHnpConfig, preparation: Preparation) -> nn.Module:
     """The model for one architecture."""
     read = ReadFeatures(NAME, preparation)
-    layers: list[nn.Module] = []
-    before = 1
-    for channels in config.channels:
-        layers += [HNPLinear(read.spec, before, channels), TupleOp(nn.ReLU())]
-        before = channels
-    head = PooledHead(
-        read.spec, before, pool="hnp", hidden=config.head, outputs=preparation.outputs
-    )
-    return Functional(read, layers, head)
+    return stacked(read, HNPLinear, config, pool="hnp", outputs=preparation.outputs)
 
 
 KIND = ModelKind(

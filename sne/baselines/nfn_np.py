@@ -11,18 +11,18 @@ Source: Zhou et al. 2023 (arXiv:2302.14040), Eqs. (6)-(8); configuration `np_inv
 """
 
 from dataclasses import dataclass
+from functools import partial
 
-from nfn.layers import NPLinear, TupleOp
+from nfn.layers import NPLinear
 from torch import nn
 
 from sne.baselines.functionals import (
     AS_PUBLISHED,
-    Functional,
     Pool,
-    PooledHead,
     ReadFeatures,
+    check_sizes,
+    stacked,
 )
-from sne.errors import SettingError
 from sne.model import ModelKind, Preparation
 
 NAME = "nfn_np"
@@ -42,23 +42,14 @@ class NfnNpConfig:
     """Means that keep inputs and outputs apart; np: that do not."""
 
     def __post_init__(self) -> None:
-        if min(self.channels, default=0) < 1 or min(self.head, default=0) < 1:
-            raise SettingError(f"{NAME} has channels and head of at least 1, got {self}")
+        check_sizes(NAME, self)
 
 
 def make(config: NfnNpConfig, preparation: Preparation) -> nn.Module:
     """The model for one architecture."""
     read = ReadFeatures(NAME, preparation)
-    layers: list[nn.Module] = []
-    before = 1
-    for channels in config.channels:
-        layer = NPLinear(read.spec, before, channels, io_embed=config.positions)
-        layers += [layer, TupleOp(nn.ReLU())]
-        before = channels
-    head = PooledHead(
-        read.spec, before, pool=config.pool, hidden=config.head, outputs=preparation.outputs
-    )
-    return Functional(read, layers, head)
+    layer = partial(NPLinear, io_embed=config.positions)
+    return stacked(read, layer, config, pool=config.pool, outputs=preparation.outputs)
 
 
 KIND = ModelKind(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
+from sne.figures import padded_range
 from sweeps.measures import Measure
 from sweeps.page.block import Dot
 from sweeps.page.palette import SERIES
@@ -181,7 +182,7 @@ def draw_predictions(
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        ends = _ends(np.concatenate([target, prediction]))
+        ends = padded_range(np.concatenate([target, prediction]))
         axes.plot(ends, ends, color=INK, linewidth=0.8, zorder=0)
         alpha = 0.65 if target.size <= 1000 else 0.25
         axes.scatter(
@@ -289,13 +290,3 @@ def draw_times(name: str, bars: Sequence[Bar], labels: Sequence[str], begun: dat
     rows = -(-len(labels) // 3)
     alternative = f"{len(bars)} trials over {whole / seconds:.3g} {unit} in {len(lanes)} rows"
     return svg(name, alternative, draw, size=(WIDTH * 2, 64 + 26 * len(lanes) + 16 * rows))
-
-
-def _ends(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """The range of finite values with a margin."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    margin = 0.04 * (high - low) or 0.5
-    return low - margin, high + margin
