@@ -35,6 +35,17 @@ def mark_row(
     )
 
 
+def mark_told(
+    cells: Sequence[Cell], measure: Measure, *, resampling: Resampling | None = None
+) -> tuple[Entry, ...]:
+    """`mark_row`, but what a constant could have too is told of and never marked."""
+    how = resampling or Resampling()
+    return tuple(
+        told(entry, cell, measure, how)
+        for cell, entry in zip(cells, mark_row(cells, measure, resampling=how), strict=True)
+    )
+
+
 def average_row(
     columns: Sequence[Sequence[Cell]], measure: Measure, *, resampling: Resampling | None = None
 ) -> tuple[Entry, ...]:
@@ -76,6 +87,31 @@ def entry_of(cell: Cell, measure: Measure, resampling: Resampling) -> Entry:
         status=cell.status,
         reason=cell.reason if estimate.value is None else None,
     )
+
+
+def told(entry: Entry, cell: Cell, measure: Measure, resampling: Resampling) -> Entry:
+    """A cell's entry, with word of it where a constant could have it too."""
+    if not is_doubtful(cell, measure, resampling):
+        return entry
+    return replace(entry, doubtful=True, marked=False)
+
+
+def is_doubtful(cell: Cell, measure: Measure, resampling: Resampling) -> bool:
+    """Whether a cell is not told from the best constant on its test networks by its interval.
+
+    A constant has no ranking, which is a τ of 0; the best constant of an error is the networks'
+    own mean, which is more than a constant that knows the training networks alone can reach.
+    """
+    if not cell.predictions:
+        return False
+    if measure.name == "tau":
+        low = getattr(cell.estimate(measure, resampling), "low", None)
+        return low is None or low <= 0
+    constant = [cell.target * 0 + cell.target.mean()]
+    found = measure.difference(
+        cell.target, cell.predictions, constant, resampling=resampling, networks=cell.networks
+    )
+    return found.high is None or found.high >= 0
 
 
 def best_of(known: Sequence[tuple[bool, float | None]], measure: Measure) -> int | None:

@@ -9,7 +9,7 @@ from sne.resampling import Resampling
 from sweeps.asked import Asked, asked_figures
 from sweeps.cells import Cell, read_or_failed
 from sweeps.heatmap import draw_heatmap
-from sweeps.marks import average_row, mark_row
+from sweeps.marks import average_row, mark_row, mark_told
 from sweeps.measures import Measure
 from sweeps.results import zoo_names, zoos_of
 from sweeps.tables import Entry, Row, Table, latex, markdown
@@ -88,10 +88,17 @@ def read_matrix(
 
 
 def tabulate(
-    matrix: Matrix, measure: Measure, *, resampling: Resampling | None = None
+    matrix: Matrix, measure: Measure, *, tell: bool = False, resampling: Resampling | None = None
 ) -> tuple[Table, list[tuple[str, list[list[Entry]]]]]:
-    """The table, and the same entries by model for the heat map."""
-    how = resampling or Resampling()
+    """The table, and the same entries by model for the heat map.
+
+    Args:
+        matrix: what is tabulated.
+        measure: of the cells.
+        tell: whether what a constant could have too is told of (`marks.mark_told`).
+        resampling: of the intervals.
+    """
+    how, mark = resampling or Resampling(), mark_told if tell else mark_row
     rows: list[Row] = []
     panels: dict[str, list[list[Entry]]] = {model: [] for model in matrix.models}
     for train in matrix.train:
@@ -99,7 +106,7 @@ def tabulate(
             panels[model].append([])
         for test in matrix.test:
             cells = [matrix.cells[model, train, test] for model in matrix.models]
-            entries = mark_row(cells, measure, resampling=how)
+            entries = mark(cells, measure, resampling=how)
             labels = (train, test, str(_networks(cells)))
             rows.append(Row(labels=labels, entries=entries))
             for model, entry in zip(matrix.models, entries, strict=True):

@@ -43,9 +43,9 @@ class Execution:
             if value is not None and value < 1:
                 raise PlanError(f"{name} is at least 1, got {value}")
 
-    def machine(self, device: str) -> Machine:
-        """For each trial: where it computes; states are saved after each epoch."""
-        return Machine(device=device, threads=self.threads, save_epochs=True)
+    def machine(self, device: str, *, save_epochs: bool = True) -> Machine:
+        """For each trial: where it computes; whether states are saved after each epoch."""
+        return Machine(device=device, threads=self.threads, save_epochs=save_epochs)
 
 
 def checked_out(out: Path) -> Path:

@@ -36,6 +36,8 @@ class Failure:
     trial: Trial
     name: str
     reason: str
+    said: bool
+    """It was told of when it happened."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +49,8 @@ class Sweep:
     folder: Path
     """Absolute."""
     execution: Execution
+    save_epochs: bool = True
+    """A kill costs the running epoch at most; else states are saved twice a minute."""
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -95,17 +99,19 @@ def carry_out(sweep: Sweep, crew: Crew) -> tuple[Failure, ...]:
     write_asked(sweep.folder, sweep.asked)
     begun, work = time.monotonic(), announce(sweep, crew)
     todo = [trial for trial in sweep.trials if trial.hash in work]
+    said: set[str] = set()
     if todo:
         tally = Tally(work, done_before=len(sweep.trials) - len(todo))
         shares = {p.trial.hash: p.share for p in sweep.planned}
         with shown(tally):
-            crew.run(todo, make_job(sweep, crew), watcher(tally, sweep.names), shares)
+            crew.run(todo, make_job(sweep, crew), watcher(tally, sweep.names, said), shares)
         log.info("took %s", duration_text(time.monotonic() - begun))
     return tuple(
         Failure(
             trial=trial,
             name=sweep.names[trial.hash],
             reason=failure_of(sweep.folder, trial) or "it was not begun",
+            said=trial.hash in said,
         )
         for trial in sweep.trials
         if missing_tests(sweep.folder, trial)
@@ -132,13 +138,13 @@ def make_job(sweep: Sweep, crew: Crew) -> Job:
     """What all trials of a sweep share."""
     return Job(
         folder=sweep.folder,
-        machine=sweep.execution.machine(crew.device),
+        machine=sweep.execution.machine(crew.device, save_epochs=sweep.save_epochs),
         command=sweep.asked.command,
     )
 
 
-def watcher(tally: Tally, names: Mapping[str, str]) -> Callable[[Told], None]:
-    """Counts what is told, and says when a trial has ended."""
+def watcher(tally: Tally, names: Mapping[str, str], said: set[str]) -> Callable[[Told], None]:
+    """Counts what is told, and says when a trial has ended; notes failures that it told of."""
     ended: set[str] = set()
 
     def listen(told: Told) -> None:
@@ -146,6 +152,8 @@ def watcher(tally: Tally, names: Mapping[str, str]) -> Callable[[Told], None]:
         # Tune repeats a trial's last report.
         if told.ended and told.trial not in ended:
             ended.add(told.trial)
+            if told.failure is not None:
+                said.add(told.trial)
             _say_end(told, names.get(told.trial, told.trial))
 
     return listen
@@ -172,8 +180,8 @@ def print_trials(sweep: Sweep, crew: Crew) -> None:
 
 
 def report_failures(failures: Sequence[Failure]) -> int:
-    """Say what is missing; the exit code."""
-    for failure in failures:
+    """Say what is missing, as far as it was not said before; the exit code."""
+    for failure in (one for one in failures if not one.said):
         log.error("no result: %s (%s): %s", failure.name, failure.trial.hash, failure.reason)
     if failures:
         log.error("%d trials failed; the same command tries them again", len(failures))

@@ -12,6 +12,11 @@ UNTRAINED_NOTE = (
     "nothing of the method, and it is never marked"
 )
 
+DOUBTFUL_NOTE = (
+    "‡ not told from a constant on these test networks: its interval holds what a constant "
+    "reaches; trained too little, or on too few networks, to say something of the method"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
@@ -159,10 +164,7 @@ def _notes(table: Table) -> Iterator[str]:
     if any(entry.status == UNTRAINED for entry in entries):
         yield UNTRAINED_NOTE
     if any(entry.doubtful for entry in entries):
-        yield (
-            "‡ not told from a constant on these test networks: its interval holds what a constant "
-            "reaches; trained too little, or on too few networks, to say something of the method"
-        )
+        yield DOUBTFUL_NOTE
     for number, reason in enumerate(table.reasons):
         yield f"[{note_sign(number)}] {reason}"
 

@@ -188,7 +188,9 @@ def _search(search: Search, folder: Path, crew: Crew, command: str, *, share: fl
     job = Job(folder=folder, machine=crew.execution.machine(crew.device), command=command)
     if left:
         with shown(tally):
-            crew.search(search, study, storage, job, watcher(tally, {}), share=share, samples=left)
+            crew.search(
+                search, study, storage, job, watcher(tally, {}, set()), share=share, samples=left
+            )
     clear_stopped(study, search, folder)
     asked = ask(study, search, command)
     write_asked(folder, asked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sweeps.measures import Measure
 from sweeps.page.palette import STEPS
 from sweeps.results import NOT_APPLICABLE, UNTRAINED
-from sweeps.tables import UNTRAINED_NOTE, Entry, Row, Table, note_sign, number_text
+from sweeps.tables import DOUBTFUL_NOTE, UNTRAINED_NOTE, Entry, Row, Table, note_sign, number_text
 
 DECADE = 10.0
 """Errors that differ by more are shaded by their logarithm."""
@@ -33,6 +33,8 @@ class Number:
     spread: Bare | None = None
     """Standard deviation over seeds."""
     untrained: bool = False
+    doubtful: bool = False
+    """A constant could have it too."""
     marked: bool = False
     """Among the best of its row."""
     note: str | None = None
@@ -112,6 +114,7 @@ def number_of(
         high=bare(entry.high, fixed=fixed) if main else None,
         spread=bare(entry.spread, fixed=fixed) if main else None,
         untrained=entry.status == UNTRAINED,
+        doubtful=entry.doubtful,
         marked=entry.marked,
         note=(signs or {}).get(entry.reason or ""),
         href=href,
@@ -127,13 +130,17 @@ def signs_of(reasons: Sequence[str]) -> dict[str, str]:
 
 def grid_of(table: Table, numbers: Sequence[Sequence[Number]], **rest: object) -> Grid:
     """A table whose cells are made already; `rest` replaces fields of the grid."""
-    doubtful = any(entry.status == UNTRAINED for row in table.rows for entry in row.entries)
+    entries = [entry for row in table.rows for entry in row.entries]
+    told = {
+        UNTRAINED_NOTE: any(entry.status == UNTRAINED for entry in entries),
+        DOUBTFUL_NOTE: any(entry.doubtful for entry in entries),
+    }
     known = {
         "caption": table.title,
         "label_columns": table.label_columns,
         "columns": table.columns,
         "lines": tuple(_lines(table.rows, numbers)),
-        "notes": (*table.notes, UNTRAINED_NOTE) if doubtful else table.notes,
+        "notes": (*table.notes, *(note for note, shown in told.items() if shown)),
         "reasons": tuple((sign, text) for text, sign in signs_of(table.reasons).items()),
     }
     return Grid(**{**known, **rest})  # pyright: ignore[reportArgumentType]

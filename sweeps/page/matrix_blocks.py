@@ -52,7 +52,9 @@ def matrix_blocks(folder: Folder, measure: Measure, how: Resampling) -> Iterator
         ResultsError: results are damaged, or lack the measure.
     """
     matrix = _read(folder, measure)
-    table, panels = tabulate(matrix, measure, resampling=how)
+    # A matrix's own table has no such sign, the paper's tables have.
+    tell = folder.asked.kind != "matrix"
+    table, panels = tabulate(matrix, measure, tell=tell, resampling=how)
     # What the leads of the blocks say is left out of the notes.
     table = replace(table, notes=(), rows=tuple(_tested(table.rows)))
     shade, ends = shading([e.value for _, rows in panels for row in rows for e in row], measure)

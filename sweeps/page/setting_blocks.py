@@ -8,7 +8,7 @@ from sne.resampling import Resampling
 from sweeps.ablation_report import Ablated, read_tables, tabulate
 from sweeps.cells import read_cell
 from sweeps.factors import FULL
-from sweeps.marks import entry_of
+from sweeps.marks import entry_of, told
 from sweeps.measures import Measure
 from sweeps.page.block import INTERVAL, Block, Dot, cell_hint, dot_of
 from sweeps.page.folder import Folder, Place
@@ -92,7 +92,7 @@ def _listed(folder: Folder, name: str, grid: str, measure: Measure, how: Resampl
         for zoo in zoos:
             if folder.has(place, zoo, measure.name):
                 cell = read_cell(folder.path, place.trials, zoo, measure.name)
-                entries.append(entry_of(cell, measure, how))
+                entries.append(told(entry_of(cell, measure, how), cell, measure, how))
                 own.append(cell_hint(folder, place, cell, zoo=zoo, measure=measure))
             else:
                 entries.append(Entry(reason=_missing(folder, place)))

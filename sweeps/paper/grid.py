@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from sne.resampling import Resampling
 from sweeps.cells import Cell, empty_cell, read_or_failed
-from sweeps.measures import Measure
 from sweeps.paper.declared import Line, Pair
 from sweeps.paper.line_trials import LineTrial
 from sweeps.paper.plan import Plan
@@ -105,21 +103,3 @@ def read_values(
         status=UNTRAINED if doubtful else "ok",
         reason=doubtful[0] if doubtful else None,
     ), parameters
-
-
-def is_doubtful(cell: Cell, measure: Measure, resampling: Resampling) -> bool:
-    """Whether a cell is not told from the best constant on its test networks by its interval.
-
-    A constant has no ranking, which is a τ of 0; the best constant of an error is the networks'
-    own mean, which is more than a constant that knows the training networks alone can reach.
-    """
-    if not cell.predictions:
-        return False
-    if measure.name == "tau":
-        low = getattr(cell.estimate(measure, resampling), "low", None)
-        return low is None or low <= 0
-    constant = [cell.target * 0 + cell.target.mean()]
-    found = measure.difference(
-        cell.target, cell.predictions, constant, resampling=resampling, networks=cell.networks
-    )
-    return found.high is None or found.high >= 0

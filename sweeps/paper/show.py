@@ -7,11 +7,11 @@ from pathlib import Path
 from sne.files import write_bytes
 from sne.resampling import Resampling
 from sweeps.cells import Cell
-from sweeps.marks import average_row, mark_row
+from sweeps.marks import average_row, mark_told
 from sweeps.measures import MEASURES, Measure
 from sweeps.paper.declared import Line, Pair
 from sweeps.paper.draw import draw_beside, draw_sizes
-from sweeps.paper.grid import Grid, is_doubtful, read_grid, read_values, trials_of
+from sweeps.paper.grid import Grid, read_grid, read_values, trials_of
 from sweeps.paper.line_trials import LineTrial
 from sweeps.paper.plan import Plan, budget_notes
 from sweeps.paper.published import PARAMETERS, Published
@@ -98,14 +98,8 @@ def _measure(done: Done) -> Measure:
 
 def _ranked(done: Done, grid: Grid, pair: Pair, lines: Sequence[Line]) -> list[Entry]:
     """One pair's entries: the best marked, those that a constant could have too never."""
-    measure, cells = _measure(done), [grid.cells[pair.label, line.name] for line in lines]
-    entries = mark_row(cells, measure, resampling=done.resampling)
-    return [
-        replace(entry, doubtful=True, marked=False)
-        if is_doubtful(cell, measure, done.resampling)
-        else entry
-        for cell, entry in zip(cells, entries, strict=True)
-    ]
+    cells = [grid.cells[pair.label, line.name] for line in lines]
+    return list(mark_told(cells, _measure(done), resampling=done.resampling))
 
 
 def _lines_table(done: Done, grid: Grid) -> Table:
