@@ -16,6 +16,7 @@ from sweeps.options import Execution
 from sweeps.search import Search
 from sweeps.trial import Trial
 from zoogen.machine import available_cores, available_gpus
+from zoogen.ray_growth import grown
 from zoogen.ray_session import ray_session
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,8 @@ def crew_for(execution: Execution, *, share: float, on_start: Callable[[], None]
         room = Room(cpus=available_cores(), gpus=available_gpus())
         yield ray_crew(execution, room, share=share, on_start=on_start)
     else:
-        with ray_session(address=execution.address) as found:
+        joined = ray_session(address=execution.address)
+        with joined as there, grown(there, execution.nodes) as found:
             on_start()
             room = Room(cpus=found.cpus, gpus=found.gpus)
             yield ray_crew(execution, room, share=share, on_start=on_start)

@@ -18,6 +18,8 @@ class Execution:
     """Everything in this one process, without Ray; lists of trials give the same numbers."""
     address: Annotated[str | None, flag("HOST:PORT", "start Ray here, on loopback only")] = None
     """Join the Ray cluster at this address; --out must be a folder that all its machines share."""
+    nodes: Annotated[int | None, flag("N", "those that are there")] = None
+    """With --address: so many machines with a GPU are asked of the autoscaler and waited for."""
     workers: Annotated[int | None, flag("N", "as many as there is room for")] = None
     """Trials at the same time. Lists of trials give the same numbers for any."""
     threads: Annotated[int, flag("N")] = 1
@@ -39,9 +41,12 @@ class Execution:
             raise PlanError("--local trains in this process, --address on a cluster: give one")
         if self.local and self.workers not in (None, 1):
             raise PlanError(f"--local is one process, got --workers {self.workers}: leave one out")
-        for name, value in (("--threads", self.threads), ("--workers", self.workers)):
+        counts = {"--threads": self.threads, "--workers": self.workers, "--nodes": self.nodes}
+        for name, value in counts.items():
             if value is not None and value < 1:
                 raise PlanError(f"{name} is at least 1, got {value}")
+        if self.nodes is not None and self.address is None:
+            raise PlanError("--nodes are machines of a cluster: give its --address as well")
 
     def machine(self, device: str, *, save_epochs: bool = True) -> Machine:
         """For each trial: where it computes; whether states are saved after each epoch."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("zoogen", "sne", "sweeps", "benchmarks", "tests")
+FOLDERS = ("zoogen", "sne", "sweeps", "cluster", "benchmarks", "tests")
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 CATCH_ALL_ALLOWED = {"zoogen/execute.py", "benchmarks/theme.py", "sweeps/attempt.py"}

@@ -74,9 +74,11 @@ def crew_for(
     if request.address is None:
         yield _crew_here(request, planned, on_start)
         return
+    from zoogen.ray_growth import grown
     from zoogen.ray_session import ray_session
 
-    with ray_session(address=request.address) as found:
+    joined = ray_session(address=request.address)
+    with joined as there, grown(there, request.nodes) as found:
         on_start()
         from zoogen.pipeline import worker_platform
 

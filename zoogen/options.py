@@ -91,10 +91,12 @@ class ExecutionOptions:
     """Everything in this one process, on the GPU if there is one, without Ray; the same bytes."""
     address: Annotated[str | None, _flag("HOST:PORT", "start Ray here, on loopback only")] = None
     """Join the Ray cluster at this address."""
+    nodes: Annotated[int | None, _flag("N", "those that are there")] = None
+    """With --address: so many machines with a GPU are asked of the autoscaler and waited for."""
     workers: Annotated[int | None, _flag("N", "as many as cores or GPUs")] = None
     """Processes that train at the same time. Any number gives the same bytes."""
     dry_run: Annotated[bool, _switch("make the zoo")] = False
-    """Print the plan (members, shards, bytes, time) and stop."""
+    """Print the plan (members, shards, bytes, time) and stop; --nodes: with so many like this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,9 +160,14 @@ class Options:
             raise PlanError("--local trains in this process, --address on a cluster: give one")
         if work.local and work.workers not in (None, 1):
             raise PlanError(f"--local is one process, got --workers {work.workers}: leave one out")
-        for name, value in (("--threads", work.threads), ("--workers", work.workers)):
+        counts = {
+            "--threads": work.threads, "--workers": work.workers, "--nodes": work.nodes,
+        }  # fmt: skip
+        for name, value in counts.items():
             if value is not None and value < 1:
                 raise PlanError(f"{name} is at least 1, got {value}")
+        if work.nodes is not None and work.address is None and not work.dry_run:
+            raise PlanError("--nodes is for --address, or with --dry-run for an estimate")
         if self.zoo.seed < 0:
             raise PlanError(f"--seed is a whole number from 0, got {self.zoo.seed}")
 

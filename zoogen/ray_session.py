@@ -75,7 +75,7 @@ def ray_session(
     import ray
 
     if ray.is_initialized():
-        yield _resources()
+        yield resources()
         return
     with ExitStack() as cleanup:
         cleanup.enter_context(_quiet_core())
@@ -87,7 +87,7 @@ def ray_session(
             cleanup.push(partial(_shut_down, None))
             _join(address)
         cleanup.enter_context(_quiet_raylet())
-        yield _resources()
+        yield resources()
 
 
 def _set_environment(address: str | None) -> None:
@@ -235,13 +235,22 @@ def _shut_down(folder: Path | None, error: type[BaseException] | None, *rest: ob
     polite.join(timeout=SHUTDOWN_PATIENCE_S)
 
 
-def _resources() -> Resources:
+def resources() -> Resources:
+    """What the Ray in use has in all, now."""
     import ray
 
     total = ray.cluster_resources()
     return Resources(
         cpus=int(total.get("CPU", 0)), gpus=int(total.get("GPU", 0)), nodes=live_nodes()
     )
+
+
+def request_gpus(count: int) -> None:
+    """Ask the cluster's autoscaler for machines with so many GPUs in all; 0 takes it back."""
+    from ray.autoscaler.sdk import request_resources
+
+    bundles: list[Any] = [{"GPU": 1}] * count
+    request_resources(bundles=bundles)
 
 
 def live_nodes() -> int:

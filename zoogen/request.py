@@ -38,6 +38,8 @@ class Request:
     threads: int
     local: bool
     address: str | None
+    nodes: int | None
+    """Asked of a cluster's autoscaler; without a cluster, what an estimate is for."""
     workers: int | None
     """None: as many as there are cores or GPUs."""
     lock: bool
@@ -78,6 +80,7 @@ def make_request(options: Options) -> Request:
         threads=work.threads,
         local=work.local,
         address=work.address,
+        nodes=work.nodes,
         workers=work.workers,
         lock=options.safety.lock,
         mixed_platforms=options.safety.mixed_platforms,

@@ -85,4 +85,6 @@ def _make(run: _Run, architecture: Architecture, sweeps: Sweeps) -> None:
 
 def _lines(run: _Run, plans: Sequence[Plan]) -> Iterator[str]:
     request, workers = run.request, run.crew.workers
+    if request.address is None:
+        workers *= request.nodes or 1
     return plan_lines(plans, workers=workers, pace=run.pace, hint=request.hint)
