@@ -176,4 +176,6 @@ def _where(execution: Execution) -> list[str]:
     if execution.local:
         return ["--local"]
     flags = [] if execution.workers is None else ["--workers", str(execution.workers)]
+    if execution.nodes is not None:
+        flags += ["--nodes", str(execution.nodes)]
     return flags if execution.address is None else ["--address", execution.address, *flags]
