@@ -6,6 +6,8 @@ speed.
 
 from collections.abc import Mapping
 
+import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from benchmarks.reference_walk import encode
 from benchmarks.timing import require
 from sne.encoder import Encoder
 from sne.model import Batch, Group, Preparation, prepare
+from sne.pool import Pool
 from sne.scaling import no_scaling
 from sne.settings import SneConfig
 from sne.sne import KIND, Sne
@@ -43,6 +46,19 @@ def networks(architecture: Architecture, count: int) -> Group:
     generator = torch.Generator().manual_seed(SEED)
     weights = torch.randn(count, architecture.parameters, generator=generator)
     return Group(architecture=architecture, weights=weights)
+
+
+def pool(group: Group) -> Pool:
+    """Networks of one architecture as `sne.predict` takes them."""
+    count = len(group.weights)
+    members = pa.table({"zoo": ["bench"] * count, "member": list(range(count))})
+    return Pool(
+        architectures=(group.architecture,),
+        weights=(group.weights,),
+        target=np.zeros(count),
+        zoo=np.zeros(count, dtype=np.int64),
+        rows=members,
+    )
 
 
 def encodings(encoder: Encoder, batch: Batch) -> Tensor:

@@ -11,10 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sne.apart import outputs_apart
 from sne.config import Symmetry, TrainConfig, Training
 from sne.losses import TASKS, logit_invariance
 from sne.material import Material
 from sne.model import Batch, Encoded, Outputs, ProbedModel
+from sne.models import model_kind
 from sne.pool import Pool
 from sne.predict import as_model, computing, device_of, predict
 from sne.sampling import AUGMENTATION, epoch_batches, steps_of, stream, torch_seed
@@ -38,6 +40,8 @@ class NetworkLesson:
         self.module = module
         self._target, self._train, self._validation = target, train, validation
         self._training, self._symmetry = training, symmetry
+        self.independent = False
+        """Of the model, as `ModelKind.independent`: whether parts may be computed side by side."""
         self._labels = labels_of(target, train.target)
         self._epoch, self._batches = -1, list[Int[np.ndarray, " b"]]()
 
@@ -122,8 +126,8 @@ class NetworkLesson:
                 copies=symmetry.invariance_copies,
                 flip_signs=symmetry.sign_flips,
             )
-        with computing(self._training.precision, device), _dice(device, seed):
-            outputs = as_model(self.module)([*batch, *moved])
+        with _dice(device, seed):
+            outputs = self._outputs([*batch, *moved], device)
         plain, other = _split(outputs, len(rows))
         labels = self._labels[torch.from_numpy(rows)].to(device)
         task = TASKS[self._target.kind].loss(plain.prediction, labels)
@@ -137,6 +141,19 @@ class NetworkLesson:
         )
         loss = task + symmetry.invariance * penalty
         return {"loss": loss, "task": task, "invariance": penalty}
+
+    def _outputs(self, batch: Batch, device: torch.device) -> Outputs:
+        """On a CPU, parts of the batch side by side where the model allows it."""
+
+        def forward(part: Batch) -> Outputs:
+            with computing(self._training.precision, device):
+                return as_model(self.module)(part)
+
+        # A compiled module has threads of its own.
+        compiled = getattr(self.module, "_compiled_call_impl", None) is not None
+        beside = self.independent and device.type == "cpu" and not compiled
+        threads = torch.get_num_threads() if beside else 1
+        return outputs_apart(forward, self.module, batch, threads=threads)
 
     def _checked(self, count: int, seed: int) -> Int[np.ndarray, " c"]:
         """Which networks of the batch the penalty is computed on."""
@@ -161,7 +178,7 @@ def _generator(device: torch.device, seed: int) -> torch.Generator:
 
 def make_lesson(module: nn.Module, config: TrainConfig, material: Material) -> NetworkLesson:
     """What a training's module learns, and is selected by."""
-    return NetworkLesson(
+    lesson = NetworkLesson(
         module,
         material.target,
         train=material.pools["train"],
@@ -169,6 +186,8 @@ def make_lesson(module: nn.Module, config: TrainConfig, material: Material) -> N
         training=config.training,
         symmetry=config.symmetry,
     )
+    lesson.independent = model_kind(config.model).independent
+    return lesson
 
 
 def pick(batch: Batch, places: Int[np.ndarray, " c"]) -> Batch:

@@ -140,6 +140,9 @@ class ModelKind:
     """By recipe (`sne.recipes`); what is not named has the recipe's default, or the field's."""
     invariant: bool = False
     """Whatever is learnt, predictions are the same for neurons in another order."""
+    independent: bool = False
+    """In training too, what comes out for a network depends on that network alone and on no chance
+    (no dropout, no norm over a batch): its parts may be computed side by side."""
 
 
 def own_activations(architecture: Architecture) -> tuple[str, ...]:

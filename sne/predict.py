@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,8 +12,9 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from sne.errors import SettingError
-from sne.model import Batch, Model, Outputs
+from sne.model import Batch, FittedModel, Model, Outputs
 from sne.pool import Pool
+from sne.side_by_side import side_by_side
 from sne.targets import Target
 
 Precision: TypeAlias = Literal["float32", "tf32", "bf16"]
@@ -38,18 +40,27 @@ class Predictions:
 
 
 def predict(module: nn.Module, pool: Pool, *, how: Inference | None = None) -> Predictions:
-    """Predict all networks of a pool.
+    """Predict all networks of a pool; on a CPU's threads, parts of a batch side by side.
 
     Raises:
         ModelError: the module cannot take one of the architectures.
     """
     how = how or Inference()
+    threads = _threads_for(module)
+    batches = (batch for _, batch in pool.batches(-(-how.batch // threads)))
+    work = partial(infer, module, precision=how.precision)
     raw, encoding = [], []
-    for _, batch in pool.batches(how.batch):
-        outputs = infer(module, batch, precision=how.precision)
+    for outputs in side_by_side(work, batches, threads=threads):
         raw.append(outputs.prediction.double().cpu().numpy())
         encoding.append(outputs.encoding.float().cpu().numpy())
     return Predictions(raw=np.concatenate(raw), encoding=np.concatenate(encoding))
+
+
+def _threads_for(module: nn.Module) -> int:
+    """How many batches at once; a fitted model has threads of its own."""
+    if device_of(module).type != "cpu" or isinstance(module, FittedModel):
+        return 1
+    return torch.get_num_threads()
 
 
 def infer(module: nn.Module, batch: Batch, *, precision: Precision = "float32") -> Outputs:

@@ -45,4 +45,5 @@ KIND = ModelKind(
         # Table 15; no penalty by App. E.1.
         "cnn": Usual(settings={"encoding": 1024, "head": (1000, 1000)}),
     },
+    independent=True,
 )

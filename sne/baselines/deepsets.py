@@ -74,4 +74,5 @@ KIND = ModelKind(
     config=DeepSetsConfig,
     make=DeepSets,
     invariant=True,
+    independent=True,
 )
