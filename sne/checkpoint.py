@@ -31,7 +31,7 @@ from sne.predict import Inference
 from sne.provenance import PROTOCOL_VERSION, code_version
 from sne.scaling import InputScaling, ScaleInputs, no_scaling
 from sne.targets import Target
-from sne.zoo import Architecture
+from sne.zoo import MISUSED, Architecture, ZooError, checked
 
 CONFIG = "config.json"
 ARCHITECTURES = "architectures.json"
@@ -154,17 +154,22 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
     if not (folder / CONFIG).exists():
         raise RunError(f"{folder} is no run: it has no {CONFIG}; `python -m sne.train` makes one")
     record = read_json(folder / CONFIG)
-    if record.get("protocol_version") != PROTOCOL_VERSION:
+    version = record.get("protocol_version") if isinstance(record, Mapping) else None
+    if version != PROTOCOL_VERSION:
         raise RunError(
-            f"{folder} was made under protocol {record.get('protocol_version')}, this version of "
-            f"sne has {PROTOCOL_VERSION}: train it again"
+            f"{folder} was made under protocol {version}, this version of sne has "
+            f"{PROTOCOL_VERSION}: train it again"
         )
-    kind = model_kind(record["config"]["model"])
-    config = TrainConfig.from_json(record["config"], kind)
-    target = Target.from_json(record["target"])
-    described = read_json(folder / ARCHITECTURES)
+    try:
+        config, target, zoos = _recorded(record)
+    except MISUSED as error:
+        raise RunError(f"{folder / CONFIG} is damaged ({error}): train it again") from error
+    try:
+        described = [checked(Architecture.from_json(v)) for v in read_json(folder / ARCHITECTURES)]
+    except (ZooError, *MISUSED) as error:
+        raise RunError(f"{folder / ARCHITECTURES} is damaged ({error}): train it again") from error
     preparation = Preparation(
-        architectures=tuple(Architecture.from_json(value) for value in described),
+        architectures=tuple(described),
         scaling=no_scaling(config.training.scaling),
         task=target.kind,
         outputs=target.outputs,
@@ -175,10 +180,19 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
         path=folder,
         config=config,
         target=target,
-        zoos=tuple(ZooUse.from_json(value) for value in record["zoos"]),
+        zoos=zoos,
         module=module.to(device).eval(),
         result=read_json(folder / RESULT) if (folder / RESULT).exists() else {},
     )
+
+
+def _recorded(record: Mapping[str, Any]) -> tuple[TrainConfig, Target, tuple[ZooUse, ...]]:
+    """What a run's config.json says, if it says what it should."""
+    kind = model_kind(record["config"]["model"])
+    config = checked(TrainConfig.from_json(record["config"], kind))
+    checked(config.settings)
+    target = checked(Target.from_json(record["target"]))
+    return config, target, tuple(checked(ZooUse.from_json(value)) for value in record["zoos"])
 
 
 def scaling_of(module: nn.Module) -> InputScaling | None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sne.errors import RunError
 from sne.files import read_json, sweep, write_bytes, write_json
+from sne.zoo import MISUSED
 
 FOLDER = "state"
 RECORD = "state.json"
@@ -63,11 +64,12 @@ def load_state(run: Path) -> State | None:
         return None
     value = read_json(folder / RECORD)
     try:
-        tensors = load_file(folder / value["tensors"])
+        # Its own folder alone, whatever the name says.
+        tensors = load_file(folder / Path(value["tensors"]).name)
         return State(
             epoch=value["epoch"], step=value["step"], record=value["record"], tensors=tensors
         )
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, *MISUSED) as error:
         raise RunError(
             f"{folder} is damaged ({error}): remove it to train this run from the start"
         ) from error

@@ -1,6 +1,7 @@
 """The one door to `zoogen`: descriptions and zoos, under the names that the rest of sne uses."""
 
 from zoogen.contract import (
+    MISUSED,
     RECIPES,
     Architecture,
     Axis,
@@ -12,12 +13,14 @@ from zoogen.contract import (
     TensorSpec,
     Zoo,
     ZooError,
+    checked,
     infer_architecture,
     infer_module,
     open_zoo,
 )
 
 __all__ = [
+    "MISUSED",
     "RECIPES",
     "Architecture",
     "Axis",
@@ -29,6 +32,7 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "checked",
     "infer_architecture",
     "infer_module",
     "open_zoo",

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, ShardError
 from zoogen.store import Store
+from zoogen.typed import MISUSED, checked
 
 ARCHITECTURES_NAME = "architectures.parquet"
 ARCHITECTURES_SCHEMA = pa.schema(
@@ -58,8 +59,10 @@ def read_architectures(store: Store) -> Mapping[str, Architecture]:
     except (OSError, pa.ArrowException) as error:
         raise ShardError(f"{where} is damaged: {error}") from error
     try:
-        found = {r["arch"]: Architecture.from_json(json.loads(r["description"])) for r in rows}
-    except (PlanError, KeyError, TypeError, ValueError) as error:
+        found = {
+            r["arch"]: checked(Architecture.from_json(json.loads(r["description"]))) for r in rows
+        }
+    except (PlanError, *MISUSED) as error:
         raise ShardError(f"{where} holds a description that cannot be: {error}") from error
     for arch, description in found.items():
         if description.content_id != arch:

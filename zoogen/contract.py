@@ -12,8 +12,10 @@ from zoogen.plan import Plan
 from zoogen.reader import Zoo, open_zoo
 from zoogen.recipes import RECIPES
 from zoogen.schema import Column
+from zoogen.typed import MISUSED, checked
 
 __all__ = [
+    "MISUSED",
     "RECIPES",
     "Architecture",
     "Axis",
@@ -30,6 +32,7 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "checked",
     "infer_architecture",
     "infer_module",
     "open_zoo",

@@ -12,10 +12,11 @@ from typing import Any
 from zoogen import __version__
 from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError
-from zoogen.plan import FORMAT_VERSION, Plan
+from zoogen.plan import FORMAT_VERSION, Plan, check_format
 from zoogen.schema import columns
 from zoogen.store import Store
 from zoogen.summary import summarise
+from zoogen.typed import MISUSED, checked
 
 MANIFEST_NAME = "manifest.json"
 
@@ -53,18 +54,16 @@ class Manifest:
         Raises:
             ShardError: another format version, or fields missing.
         """
-        if value.get("format") != FORMAT_VERSION:
-            raise ShardError(
-                f"zoo format {value.get('format')!r}; this version of zoogen reads {FORMAT_VERSION}"
-            )
+        check_format(value)
         try:
-            return cls(
+            manifest = cls(
                 plans=tuple(Plan.from_json(plan) for plan in value["plans"]),
                 shards=tuple(ShardEntry.from_json(entry) for entry in value["shards"]),
                 summary=value["summary"],
                 code_version=value["code_version"],
             )
-        except (KeyError, TypeError) as error:
+            return checked(manifest)
+        except MISUSED as error:
             raise ShardError(f"the manifest lacks or misuses a field: {error}") from error
 
 

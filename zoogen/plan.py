@@ -26,6 +26,7 @@ from zoogen.grouping import (
 from zoogen.platforms import Platform
 from zoogen.recipe import Recipe
 from zoogen.recipe import from_json as recipe_from_json
+from zoogen.typed import MISUSED, checked
 
 FORMAT_VERSION = 1
 Kind: TypeAlias = Literal["images", "signals"]
@@ -111,8 +112,15 @@ class Plan:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def recipe_object(self) -> Recipe:
-        """The recipe as the value it was, but for its prose."""
-        return recipe_from_json({**self.recipe, **PROSE, "members": self.stop})
+        """The recipe as the value it was, but for its prose.
+
+        Raises:
+            ShardError: the plan holds something else.
+        """
+        try:
+            return checked(recipe_from_json({**self.recipe, **PROSE, "members": self.stop}))
+        except MISUSED as error:
+            raise ShardError(f"the plan's recipe lacks or misuses a field: {error}") from error
 
     def draw(self, indices: Iterable[int]) -> Iterator[members.Member]:
         """The members of these indices, drawn anew: stateless."""
@@ -173,13 +181,10 @@ class Plan:
         Raises:
             ShardError: another format version, or fields missing.
         """
-        if value.get("format") != FORMAT_VERSION:
-            raise ShardError(
-                f"zoo format {value.get('format')!r}; this version of zoogen reads {FORMAT_VERSION}"
-            )
+        check_format(value)
         try:
-            return _from_json(value)
-        except (KeyError, TypeError) as error:
+            return checked(_from_json(value))
+        except MISUSED as error:
             raise ShardError(f"the plan lacks or misuses a field: {error}") from error
 
     def _shards_of_block(self, fractions: Mapping[int, float], number: int) -> Iterator[ShardSpec]:
@@ -191,6 +196,13 @@ class Plan:
         return shards_of_block(
             groups, cost=lambda i: cost(fractions[i]), rule=self.shard_rule, first_number=number
         )
+
+
+def check_format(value: Any) -> None:
+    """Whether a file's value is of the format that is read here (ShardError)."""
+    found = value.get("format") if isinstance(value, Mapping) else None
+    if found != FORMAT_VERSION or isinstance(found, bool):
+        raise ShardError(f"zoo format {found!r}; this version of zoogen reads {FORMAT_VERSION}")
 
 
 def train_fraction(member: members.Member) -> float:
@@ -220,6 +232,9 @@ def plan_name(number: int) -> str:
 
 def _from_json(value: Mapping[str, Any]) -> Plan:
     architecture, shares = value["architecture"], value["shares"]
+    for part in ("data", "recipe"):
+        if not isinstance(value[part]["name"], str):
+            raise TypeError(f"{part}.name is text, got {value[part]['name']!r}")
     return Plan(
         kind=value["kind"],
         recipe=value["recipe"],
