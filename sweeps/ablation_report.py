@@ -22,6 +22,10 @@ from sweeps.tables import Entry, Row, Table, latex, markdown
 
 NAME = "ablation"
 LEGEND_ROWS = 12
+OTHER_SEEDS = (
+    "Intervals are of these trained models; where ± is as large as a difference, other seeds may "
+    "turn it round."
+)
 MISSING = "no result yet, or it failed: the same command again does it"
 
 
@@ -150,7 +154,8 @@ def _legend(rows: Sequence[Ablated], measure: Measure) -> str:
     seeds = max(len(ablated.trials) for ablated in rows)
     better = "Higher" if measure.higher_is_better else "Lower"
     means = f"; means over {seeds} seeds, ± their standard deviation" if seeds > 1 else ""
-    return f"{better} is better{means}; in brackets the 95 % interval over test networks."
+    seeded = f" {OTHER_SEEDS}" if seeds > 1 else ""
+    return f"{better} is better{means}; in brackets the 95 % interval over test networks.{seeded}"
 
 
 def _figure(cell: Cell | None, measure: Measure, how: Resampling) -> Entry:

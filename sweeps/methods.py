@@ -192,7 +192,7 @@ def measured(methods: Sequence[Method], lengths: Lengths, execution: Execution) 
         if epoch_s:
             label = f"{method.model} on {method.own.ref.label}"
             log.info(
-                "%s: %s an epoch, %d epochs", label, duration_text(epoch_s), found[method.name]
+                "%s: %.3g s an epoch, %d epochs", label, epoch_s, found[method.name]
             )
     return found
 

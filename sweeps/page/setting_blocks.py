@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from sne.resampling import Resampling
-from sweeps.ablation_report import Ablated, read_tables, tabulate
+from sweeps.ablation_report import OTHER_SEEDS, Ablated, read_tables, tabulate
 from sweeps.cells import read_cell
 from sweeps.factors import FULL
 from sweeps.marks import entry_of, told
@@ -17,7 +17,7 @@ from sweeps.tables import Entry, Row, Table
 
 PAIRED = (
     "A difference is paired: both models are measured on the same drawn networks; an interval "
-    "that holds 0 decides nothing."
+    f"that holds 0 decides nothing. {OTHER_SEEDS}"
 )
 
 
