@@ -10,12 +10,14 @@ from zoogen.contract import (
     Inferred,
     Node,
     Space,
+    Store,
     TensorSpec,
     Zoo,
     ZooError,
     checked,
     infer_architecture,
     infer_module,
+    open_store,
     open_zoo,
 )
 
@@ -29,11 +31,13 @@ __all__ = [
     "Inferred",
     "Node",
     "Space",
+    "Store",
     "TensorSpec",
     "Zoo",
     "ZooError",
     "checked",
     "infer_architecture",
     "infer_module",
+    "open_store",
     "open_zoo",
 ]

@@ -18,6 +18,7 @@ from sne.fit import Progress
 from sne.state import FOLDER, RECORD
 from sne.zoo import ZooError
 from sweeps.errors import SweepError
+from sweeps.mirror import Mirror
 from sweeps.perform import complete_trial, run_folder
 from sweeps.results import read_curves
 from sweeps.trial import Trial
@@ -36,6 +37,8 @@ class Job:
     machine: Machine
     command: str
     """As it was typed, for the record."""
+    mirror: Mirror | None = None
+    """Where results go as well, for machines that share no folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +89,13 @@ def attempt(trial: Trial, job: Job, tell: Tell) -> None:
     try:
         for row in _behind(job.folder, trial):
             watch.close(row)
+        if job.mirror is not None:
+            job.mirror.pull(job.folder, trial.hash)
         complete_trial(
             trial, job.folder, machine=job.machine, command=job.command, report=watch.report
         )
+        if job.mirror is not None:
+            job.mirror.push(job.folder, trial.hash)
     except Stopped:
         raise
     except Exception as error:

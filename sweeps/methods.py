@@ -31,7 +31,7 @@ from sweeps.methods_plan import (
 )
 from sweeps.methods_report import NAME, write_methods
 from sweeps.options import Execution, checked_out
-from sweeps.overrides import configured
+from sweeps.overrides import configured, override
 from sweeps.report import add_page
 from sweeps.results import zoo_names
 from sweeps.sweep import Sweep, check_seeds, held, perform, report_failures
@@ -58,8 +58,13 @@ For example, in about an hour on two cores:
 
 Writes results (docs/results-format.md), {NAME}.md, {NAME}.tex and page.html into --out. The table
 goes to stdout, messages to stderr. {EXITS}"""
-PUBLISHED_BATCHES: Mapping[str, int] = {"dwsnet": 512, "hyperrep": 500}
-"""Where a model's usual batch here is smaller, as its zoos are."""
+LEAST_STEPS: Mapping[str, int] = {"hyperrep": 2}
+"""Of an epoch: what tells networks from one another needs many of them in a batch."""
+LARGEST = 64
+"""Batch: more of the large models does not fit a card of 11 GB."""
+OTHERS_STEPS = 10
+"""Published batches are for zoos of ten thousand networks and more; of a small one such a batch
+would be a whole epoch."""
 log = logging.getLogger("sweeps")
 
 
@@ -155,10 +160,7 @@ def list_methods(
     """
     for own in zoos:
         for model in wanted.models:
-            given = list(wanted.set)
-            if model in PUBLISHED_BATCHES:
-                given.insert(0, f"training.batch={PUBLISHED_BATCHES[model]}")
-            config = configured([own], given, model=model)
+            config = override(usual_config(model, own), wanted.set)
             target = find_target([own], None, config.data.which)
             named = replace(config.data, zoo=(own.ref.uri,), target=target.column)
             tests = [one for one in also if find_column(one) == target.column]
@@ -168,6 +170,15 @@ def list_methods(
                 tests=(own, *tests),
                 config=replace(config, data=named),
             )
+
+
+def usual_config(model: str, own: SweepZoo) -> TrainConfig:
+    """A model's published training, with a batch that leaves an epoch some steps."""
+    config = configured([own], (), model=model)
+    networks = count_networks(own.zoo, "train", config.data.which)
+    most = max(1, networks // LEAST_STEPS.get(model, OTHERS_STEPS))
+    batch = min(config.training.batch, most, LARGEST)
+    return replace(config, training=replace(config.training, batch=batch))
 
 
 def find_column(zoo: SweepZoo) -> str:
@@ -191,9 +202,7 @@ def measured(methods: Sequence[Method], lengths: Lengths, execution: Execution) 
         found[method.name] = epochs_in(lengths.seconds, epoch_s)
         if epoch_s:
             label = f"{method.model} on {method.own.ref.label}"
-            log.info(
-                "%s: %.3g s an epoch, %d epochs", label, epoch_s, found[method.name]
-            )
+            log.info("%s: %.3g s an epoch, %d epochs", label, epoch_s, found[method.name])
     return found
 
 
@@ -226,8 +235,9 @@ def make_sweep(
     )
     note = (
         f"Budget: as many epochs as took {duration_text(lengths.seconds)} on one core when they "
-        "were measured, a few of each method; batch and step size as each method's authors have "
-        "them, the published schedule but that a warm-up takes a tenth of the steps at most."
+        "were measured, a few of each method. Batch, step size and schedule as each method's "
+        f"authors have them, but that an epoch has {OTHERS_STEPS} steps at least (hyperrep: 2), a "
+        f"batch {LARGEST} networks at most, and a warm-up a tenth of the steps."
     )
     asked = Asked(
         kind=NAME, command=command, entries=entries, test_zoos=tuple(tested), notes=(note,)

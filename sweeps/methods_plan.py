@@ -21,7 +21,7 @@ from sweeps.errors import PlanError, ResultsError
 
 FILE = "epochs.json"
 FORMAT_VERSION = 1
-MEASURED_S, MEASURED_STEPS = 4.0, 3
+MEASURED_S, MEASURED_STEPS = 3.0, 3
 """A method is timed until both have passed, from the end of its first step on."""
 WARMUP_SHARE = 0.1
 """Of all steps, at most: the published warm-ups are longer than some trainings here."""

@@ -8,6 +8,7 @@ import tyro
 
 from sne.config import Machine, flag
 from sweeps.errors import PlanError
+from sweeps.mirror import Mirror
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,9 +18,11 @@ class Execution:
     local: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Everything in this one process, without Ray; lists of trials give the same numbers."""
     address: Annotated[str | None, flag("HOST:PORT", "start Ray here, on loopback only")] = None
-    """Join the Ray cluster at this address; --out must be a folder that all its machines share."""
+    """Join the Ray cluster at this address; its machines share --out, or give --store as well."""
     nodes: Annotated[int | None, flag("N", "those that are there")] = None
     """With --address: so many machines with a GPU are asked of the autoscaler and waited for."""
+    store: Annotated[str | None, flag("s3://BUCKET/PREFIX", "--out alone")] = None
+    """Results go here as well and come from here: for machines that share no folder."""
     workers: Annotated[int | None, flag("N", "as many as there is room for")] = None
     """Trials at the same time. Lists of trials give the same numbers for any."""
     threads: Annotated[int, flag("N")] = 1
@@ -47,6 +50,11 @@ class Execution:
                 raise PlanError(f"{name} is at least 1, got {value}")
         if self.nodes is not None and self.address is None:
             raise PlanError("--nodes are machines of a cluster: give its --address as well")
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """Of results."""
+        return None if self.store is None else Mirror(uri=self.store)
 
     def machine(self, device: str, *, save_epochs: bool = True) -> Machine:
         """For each trial: where it computes; whether states are saved after each epoch."""

@@ -97,20 +97,22 @@ def carry_out(sweep: Sweep, crew: Crew) -> tuple[Failure, ...]:
         The trials that have no result at the end.
     """
     write_asked(sweep.folder, sweep.asked)
+    fetch(sweep)
     begun, work = time.monotonic(), announce(sweep, crew)
     todo = [trial for trial in sweep.trials if trial.hash in work]
-    said: set[str] = set()
+    said: dict[str, str] = {}
     if todo:
         tally = Tally(work, done_before=len(sweep.trials) - len(todo))
         shares = {p.trial.hash: p.share for p in sweep.planned}
         with shown(tally):
             crew.run(todo, make_job(sweep, crew), watcher(tally, sweep.names, said), shares)
         log.info("took %s", duration_text(time.monotonic() - begun))
+        fetch(sweep)
     return tuple(
         Failure(
             trial=trial,
             name=sweep.names[trial.hash],
-            reason=failure_of(sweep.folder, trial) or "it was not begun",
+            reason=said.get(trial.hash) or failure_of(sweep.folder, trial) or "it was not begun",
             said=trial.hash in said,
         )
         for trial in sweep.trials
@@ -140,10 +142,18 @@ def make_job(sweep: Sweep, crew: Crew) -> Job:
         folder=sweep.folder,
         machine=sweep.execution.machine(crew.device, save_epochs=sweep.save_epochs),
         command=sweep.asked.command,
+        mirror=sweep.execution.mirror,
     )
 
 
-def watcher(tally: Tally, names: Mapping[str, str], said: set[str]) -> Callable[[Told], None]:
+def fetch(sweep: Sweep) -> None:
+    """Bring what other machines have put into the sweep's store."""
+    mirror = sweep.execution.mirror
+    if mirror is not None and (count := mirror.pull_all(sweep.folder)):
+        log.info("%d results from %s", count, mirror.uri)
+
+
+def watcher(tally: Tally, names: Mapping[str, str], said: dict[str, str]) -> Callable[[Told], None]:
     """Counts what is told, and says when a trial has ended; notes failures that it told of."""
     ended: set[str] = set()
 
@@ -153,7 +163,7 @@ def watcher(tally: Tally, names: Mapping[str, str], said: set[str]) -> Callable[
         if told.ended and told.trial not in ended:
             ended.add(told.trial)
             if told.failure is not None:
-                said.add(told.trial)
+                said[told.trial] = told.failure
             _say_end(told, names.get(told.trial, told.trial))
 
     return listen

@@ -185,12 +185,19 @@ def _search(search: Search, folder: Path, crew: Crew, command: str, *, share: fl
     left = proposals_left(study, search.samples)
     log.info("%d of %d trials are to be done; the search is in %s", left, search.samples, FILE)
     tally = Tally({str(n): 1.0 for n in range(left)}, done_before=search.samples - left)
-    job = Job(folder=folder, machine=crew.execution.machine(crew.device), command=command)
+    job = Job(
+        folder=folder,
+        machine=crew.execution.machine(crew.device),
+        command=command,
+        mirror=crew.execution.mirror,
+    )
     if left:
         with shown(tally):
             crew.search(
-                search, study, storage, job, watcher(tally, {}, set()), share=share, samples=left
+                search, study, storage, job, watcher(tally, {}, {}), share=share, samples=left
             )
+    if job.mirror is not None:
+        job.mirror.pull_all(folder)
     clear_stopped(study, search, folder)
     asked = ask(study, search, command)
     write_asked(folder, asked)

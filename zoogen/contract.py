@@ -12,6 +12,7 @@ from zoogen.plan import Plan
 from zoogen.reader import Zoo, open_zoo
 from zoogen.recipes import RECIPES
 from zoogen.schema import Column
+from zoogen.store import Store, open_store
 from zoogen.typed import MISUSED, checked
 
 __all__ = [
@@ -29,11 +30,13 @@ __all__ = [
     "Plan",
     "ShardError",
     "Space",
+    "Store",
     "TensorSpec",
     "Zoo",
     "ZooError",
     "checked",
     "infer_architecture",
     "infer_module",
+    "open_store",
     "open_zoo",
 ]
