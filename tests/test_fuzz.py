@@ -33,7 +33,7 @@ from zoogen.run import main as make_zoo
 
 NAMED = (ZooError, SneError, SweepError)
 Reader = Callable[[Path], object]
-FEW, MANY = 40, 1_300
+FEW, MANY = 25, 1_300
 
 
 @pytest.fixture(scope="module")
