@@ -103,7 +103,9 @@ def _convert(options: ConvertOptions) -> int:
     from zoogen.store import open_store
 
     hints = Hints(
-        split_file=options.split_file, properties=options.properties, dataset=options.dataset
+        split_file=absolute(options.split_file) if options.split_file else None,
+        properties=absolute(options.properties) if options.properties else None,
+        dataset=options.dataset,
     )
     source = find_source(absolute(options.source), format_name=options.format, hints=hints)
     with counted() as report:
@@ -117,8 +119,8 @@ def _convert(options: ConvertOptions) -> int:
             done = carry_out(conversion, store, report)
     networks = done.manifest.summary["networks"]
     sys.stdout.write(
-        f"{store.uri}: {networks:,} networks of {plan.family} on {plan.dataset}, "
-        f"{len(done.manifest.shards):,} shards ({done.shards_made:,} made now)\n"
+        f"{store.uri}: {networks:,} networks of {plan.family} on {plan.dataset}; "
+        f"{done.shards_made:,} of {len(done.manifest.shards):,} shards made now\n"
     )
     return 0
 

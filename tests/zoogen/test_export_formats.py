@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from published import nfn_loader, small_cnn_output
+from published import nfn_loader, small_cnn_output, small_cnn_zoo
 from tiny_zoo import image_plan, make_zoo, sine_plan, weights_of
 
-from zoogen import export
+from zoogen import convert, export
 from zoogen.exporters.small_cnn_zoo import nfn_order
 from zoogen.reader import open_zoo
 
@@ -128,6 +128,17 @@ def test_the_hub_folder_has_every_row_and_a_card(zoo: Path) -> None:
     assert (out / "architectures.parquet").read_bytes() == opened.store.read(
         "architectures.parquet"
     )
+
+
+def test_the_card_of_a_published_zoo_names_its_licence(tmp_path: Path) -> None:
+    small_cnn_zoo(tmp_path / "source", networks=3)
+    assert convert.main([str(tmp_path / "source"), str(tmp_path / "zoo")]) == 0
+    text = (exported(tmp_path / "zoo", "hf") / "README.md").read_text(encoding="utf-8")
+    assert "license: cc-by-4.0" in text.split("---")[1]
+    assert "**licence of the networks**: CC BY 4.0" in text
+    assert "**licence of what they were trained on**: For non-commercial use only" in text
+    assert "Unterthiner et al. 2020" in text
+    assert "the L2 term, as published" in text
 
 
 def test_datasets_reads_the_hub_folder_offline(zoo: Path) -> None:

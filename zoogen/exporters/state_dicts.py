@@ -1,7 +1,8 @@
 """A zoo as one file of named tensors for each row, and a table: torch or safetensors reads it.
 
 The layout is that of `zoogen.importers.state_dicts`, with the architectures' descriptions beside
-the table, so that converting the folder gives the same networks, symmetries included.
+the table, so that converting the folder gives the same networks, symmetries included. INRs of
+labelled images get a `splits.json` too, as DWSNets' loader of INRs reads it from within the folder.
 """
 
 import csv
@@ -24,6 +25,7 @@ from zoogen.reader import Zoo
 from zoogen.schema import WEIGHTS
 
 FILES_IN_A_FOLDER = 1000
+IMAGE_LABEL = "config.image_label"
 Save: TypeAlias = Callable[[Mapping[str, Float32[ndarray, "..."]], Path, Mapping[str, str]], None]
 TEXT = """\
 The zoo as one file of named tensors for each network and checkpoint. `networks.csv` has a line for
@@ -43,6 +45,7 @@ def export_safetensors(zoo: Zoo, folder: Path, report: Report) -> None:
 
 def _export(zoo: Zoo, folder: Path, report: Report, *, save: Save, suffix: str) -> None:
     names = [c.name for c in zoo.columns if c.name != WEIGHTS]
+    splits: dict[str, dict[str, list[Any]]] = {}
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", *names])
@@ -54,6 +57,12 @@ def _export(zoo: Zoo, folder: Path, report: Report, *, save: Save, suffix: str) 
             about = {"member": str(member), "epoch": str(epoch), "arch": row.values["arch"]}
             save(named_tensors(row, zoo.architectures[row.values["arch"]]), folder / name, about)
             writer.writerow([name, *(row.values[column] for column in names)])
+            if row.values.get(IMAGE_LABEL) is not None and row.values["status"] != "diverged":
+                own = splits.setdefault(row.values["split"], {"path": [], "label": []})
+                own["path"].append(name)
+                own["label"].append(str(row.values[IMAGE_LABEL]))
+    if splits:
+        (folder / "splits.json").write_text(json.dumps(splits), encoding="utf-8")
     described = {name: a.to_json() for name, a in sorted(zoo.architectures.items())}
     text = json.dumps(described, sort_keys=True, indent=1) + "\n"
     (folder / DESCRIPTIONS).write_text(text, encoding="utf-8")

@@ -28,7 +28,7 @@ from zoogen.description import Architecture
 from zoogen.errors import SourceError
 from zoogen.forward import forward, parameters_of
 from zoogen.importers.inert import NUMPY, names
-from zoogen.importers.moved import Moved, listed, split_list
+from zoogen.importers.moved import Moved, listed, split_list, whole
 from zoogen.importers.schuerholt import guess_dataset
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import canonical_dataset, ordered, plain_column
@@ -113,8 +113,10 @@ class DwsNets:
         moved, files, rows = Moved(self.root, where), list[Path](), list[dict[str, Any]]()
         for split, name, more in listed(where):
             files.append(moved.find(name))
-            label = {} if LABEL not in more else {"config.image_label": int(more[LABEL])}
-            rows.append({"split": split, **label})
+            row: dict[str, Any] = {"split": split}
+            if LABEL in more:
+                row["config.image_label"] = whole(more[LABEL], f"the label of {name}", where)
+            rows.append(row)
         return files, rows
 
     def _wave(self, path: Path, architecture: Architecture) -> dict[str, float]:

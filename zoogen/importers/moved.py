@@ -55,15 +55,32 @@ def listed(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         SourceError: its lists do not fit together.
     """
     content = _load(path)
+    if not _has_splits(content):
+        raise SourceError(f"{path} is no list of splits: wanted a JSON object with train and test")
     for split in SPLITS:
         part = content.get(split, [])
         columns: dict[str, Any] = dict(part) if isinstance(part, Mapping) else {"path": part}
-        lengths = {name: len(values) for name, values in columns.items()}
-        if "path" not in columns or len(set(lengths.values())) != 1:
-            raise SourceError(f"{path}, {split}: wanted lists of one length with paths: {lengths}")
+        lists = all(isinstance(values, list) for values in columns.values())
+        if not lists or "path" not in columns or len({len(v) for v in columns.values()}) != 1:
+            raise SourceError(
+                f"{path}, {split}: wanted a list of paths, or lists of one length with paths "
+                f"among them, got {', '.join(columns) or 'nothing'}"
+            )
         others = [name for name in columns if name != "path"]
         for number, name in enumerate(columns["path"]):
             yield split, str(name), {other: columns[other][number] for other in others}
+
+
+def whole(value: Any, what: str, path: Path) -> int:
+    """A whole number of a file.
+
+    Raises:
+        SourceError: it is none.
+    """
+    try:
+        return int(value)
+    except (ValueError, TypeError) as error:
+        raise SourceError(f"{path}: {what} should be a whole number, got {value!r}") from error
 
 
 def _has_splits(content: Any) -> bool:

@@ -63,19 +63,18 @@ class SmallCnnZoo:
     root: Path
     hints: Hints
     format: str = FORMAT
-    _matrix: Any = None
     _rows: Integer[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Row of the matrix for each row of the listing."""
     _columns: Integer[np.ndarray, " p"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Column of the matrix for each weight."""
 
     def listing(self, report: Report) -> Listing:
-        """See `Source`; maps the matrix and reads the tables."""
+        """See `Source`; reads the tables, and of the matrix its header."""
         del report  # takes seconds
         metrics = read_csv(self.root / METRICS, compressed=True)
         want_columns(metrics, (STEP, *MEASURED), self.root / METRICS)
         want_numbers(metrics, self.root / METRICS)
-        self._matrix = _map_matrix(self.root / WEIGHTS, metrics.num_rows)
+        _map_matrix(self.root / WEIGHTS, rows=metrics.num_rows)
         dataset = canonical_dataset(self._dataset(metrics))
         architecture = ARCHS["arch1"].describe(
             input_shape=(1, SIDES[dataset], SIDES[dataset]), classes=10
@@ -111,8 +110,10 @@ class SmallCnnZoo:
 
     def weights(self, rows: Integer[np.ndarray, " n"]) -> Iterator[Float32[np.ndarray, " p"]]:
         """See `Source`; touches only these rows of the matrix."""
+        # Mapped anew for each call: pages that were read would else stay with this process.
+        matrix = _map_matrix(self.root / WEIGHTS, rows=len(self._rows))
         for at in range(0, len(rows), ROWS_AT_ONCE):
-            block = np.asarray(self._matrix[self._rows[rows[at : at + ROWS_AT_ONCE]]])
+            block = np.asarray(matrix[self._rows[rows[at : at + ROWS_AT_ONCE]]])
             yield from block[:, self._columns]
 
     def _dataset(self, metrics: Any) -> str:
@@ -169,9 +170,10 @@ def _layout(path: Path) -> Iterator[tuple[str, int, tuple[int, ...]]]:
         name, start, stop = row["varname"], row["start_idx"], row["end_idx"]
         try:
             shape = ast.literal_eval(str(row["shape"]))
-        except (ValueError, SyntaxError) as error:
-            raise SourceError(f"{path}: {name} has the shape {row['shape']!r}") from error
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            name, start, stop = str(name), int(start), int(stop)
+        except (ValueError, SyntaxError, TypeError) as error:
+            raise SourceError(f"{path}: no tensor and its columns in the line {row}") from error
         if not name.endswith(("/kernel:0", "/bias:0")) or prod(shape) != stop - start:
             raise SourceError(
                 f"{path}: wanted a kernel:0 or bias:0 that fills its columns, got {name} of shape "
@@ -180,7 +182,7 @@ def _layout(path: Path) -> Iterator[tuple[str, int, tuple[int, ...]]]:
         yield name, start, shape
 
 
-def _map_matrix(path: Path, rows: int) -> Any:
+def _map_matrix(path: Path, *, rows: int) -> Any:
     """The matrix, mapped into memory."""
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)

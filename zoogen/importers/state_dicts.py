@@ -87,7 +87,8 @@ class StateDicts:
         columns = {
             (name if name in KEPT else as_config(name)): table.column(name)
             for name in names
-            if name not in (file, network, epoch, "arch")
+            # Tables that pandas wrote begin with a column of row numbers without a name.
+            if name not in (file, network, epoch, "arch", "") and not name.startswith("Unnamed")
         }
         rows, order = ordered(
             {**columns, "arch": arch},

@@ -88,6 +88,9 @@ def ordered(
     Raises:
         SourceError: a network has two rows for one epoch.
     """
+    broken = [e for e in epoch if e != int(e)]
+    if broken:
+        raise SourceError(f"{where}: an epoch is a whole number, got {broken[0]}")
     first = {key: number for number, key in enumerate(dict.fromkeys(network))}
     if set(first) == set(range(len(first))):
         first = {key: key for key in first}

@@ -24,7 +24,7 @@ from jaxtyping import Float32, Integer
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, SourceError
 from zoogen.importers.inert import NUMPY, Record, names
-from zoogen.importers.moved import Moved, listed, split_list
+from zoogen.importers.moved import Moved, listed, split_list, whole
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import canonical_dataset, ordered, plain_column
 from zoogen.importers.tensors import flat_weights, read_torch, state_of
@@ -50,7 +50,7 @@ OMEGACONF = (
     "omegaconf.base.ContainerMetadata",
     "omegaconf.base.Metadata",
     *(f"omegaconf.nodes.{n}Node" for n in ("Any", "Integer", "String", "Float", "Boolean")),
-    "typing.Any",
+    *(f"typing.{name}" for name in ("Any", "List", "Dict", "Tuple", "Optional", "Union")),
     "collections.defaultdict",
     *(f"builtins.{name}" for name in _PLAIN),
     "experiments.cnn_generalization.dataset.cnn_sampler.CNNConfig",
@@ -119,16 +119,16 @@ class WildPark:
         if where is not None:
             moved = Moved(self.root, where)
             for split, name, more in listed(where):
-                files.append(moved.find(name))
-                score = {"test_accuracy": float(more[SCORE])} if SCORE in more else {}
-                step = int(more[STEP]) if STEP in more else int(_load(files[-1])["iteration"])
-                rows.append({"split": split, "epoch": step, **score})
+                path = moved.find(name)
+                step = whole(more[STEP], f"the step of {name}", where) if STEP in more else None
+                rows.append({"split": split, "epoch": _epoch(path) if step is None else step})
+                if isinstance(more.get(SCORE), int | float):
+                    rows[-1]["test_accuracy"] = float(more[SCORE])
+                files.append(path)
             return files, rows
         files = sorted(self.root.rglob(CHECKPOINT))
         for number, path in enumerate(files, start=1):
-            content = _load(path)
-            accuracy = content.get("last_result", {}).get("test/acc")
-            rows.append({"epoch": int(content["iteration"]), "test_accuracy": accuracy})
+            rows.append({"epoch": _epoch(path), "test_accuracy": _accuracy(path)})
             report("checkpoints looked at", number, len(files))
         return files, rows
 
@@ -153,6 +153,16 @@ class WildPark:
             if isinstance(config.get("n_layers"), int):
                 found["config.num_layers"] = config["n_layers"]
         return found
+
+
+def _epoch(path: Path) -> int:
+    return whole(_load(path).get("iteration"), "iteration", path)
+
+
+def _accuracy(path: Path) -> float | None:
+    result = _load(path).get("last_result")
+    value = result.get("test/acc") if isinstance(result, Mapping) else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def plain(value: Any) -> Any:
