@@ -14,6 +14,7 @@ from zoogen import convert, export, info, verify
 from zoogen.errors import SourceError
 from zoogen.forward import forward, parameters_of
 from zoogen.importers.find import find_source
+from zoogen.importers.small_cnn_zoo import RELEASED
 from zoogen.importers.source import Hints
 from zoogen.importers.write import carry_out, plan_conversion
 from zoogen.reader import Zoo, open_zoo
@@ -37,7 +38,9 @@ def metrics_of(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that passes for the release, as if that had so few rows."""
+    monkeypatch.setitem(RELEASED, "svhn", NETWORKS * len(STEPS))
     small_cnn_zoo(tmp_path / "svhn_cropped", networks=NETWORKS)
     return tmp_path / "svhn_cropped"
 
@@ -95,6 +98,14 @@ def test_rows_and_plan_say_what_the_files_say(source: Path, tmp_path: Path) -> N
     }  # fmt: skip
 
 
+def test_other_files_of_the_format_are_not_the_release(tmp_path: Path) -> None:
+    small_cnn_zoo(tmp_path / "source", networks=3)
+    zoo = converted(tmp_path / "source", tmp_path / "zoo")
+    assert zoo.plan.origin is not None
+    assert (zoo.plan.origin.credit, zoo.plan.origin.licence) == ("not stated", "not stated")
+    assert "chance_accuracy" not in zoo.plan.data  # which images were used is not said
+
+
 def test_the_published_split_file_is_followed(source: Path, tmp_path: Path) -> None:
     rows = NETWORKS * len(STEPS)
     order = np.random.default_rng(5).permutation(rows).tolist()
@@ -141,6 +152,9 @@ def test_there_and_back_is_the_same_to_the_last_bit(source: Path, tmp_path: Path
             again.table([column], checkpoint="all").to_pylist()
             == zoo.table([column], checkpoint="all").to_pylist()
         )
+    assert again.plan.data == zoo.plan.data
+    assert again.plan.origin is not None
+    assert again.plan.origin.licence == "CC BY 4.0"
     assert again.weights(checkpoint="all").tobytes() == zoo.weights(checkpoint="all").tobytes()
 
 

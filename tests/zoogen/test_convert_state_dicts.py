@@ -11,7 +11,7 @@ from published import linear_state
 from safetensors.torch import load_file, save_file
 from tiny_zoo import image_plan, make_zoo, sine_plan
 
-from zoogen import convert, export, verify
+from zoogen import convert, export, info, verify
 from zoogen.errors import SourceError
 from zoogen.importers.find import find_source
 from zoogen.importers.source import Hints
@@ -78,6 +78,9 @@ def test_a_zoo_there_and_back(form: str, tmp_path: Path) -> None:
     zoo = open_zoo(tmp_path / "zoo")
     again = converted(out, tmp_path / "again")
     assert again.architectures == zoo.architectures
+    assert (again.plan.dataset, again.plan.kind) == ("digits", "images")
+    assert again.plan.origin is not None
+    assert again.plan.origin.credit == "zoogen, recipe quick-arch1, seed 3"
     names = [c.name for c in zoo.columns if c.name != "weights"]
     tables = [z.table([*names, "weights"], checkpoint="all", status=None) for z in (zoo, again)]
     for name in names:
@@ -90,6 +93,17 @@ def test_a_zoo_there_and_back(form: str, tmp_path: Path) -> None:
     found = load_file(f"{name}.safetensors") if form == "safetensors" else torch.load(f"{name}.pt")
     zoo.to_module(row).load_state_dict(found)
     assert found["conv1.weight"].numpy().tobytes() == row["weights"][:144].tobytes()
+
+
+def test_info_takes_seeds_of_63_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_zoo(tmp_path / "zoo", image_plan(members=40, checkpoints=(0, 1)))
+    out = tmp_path / "out"
+    assert export.main([str(tmp_path / "zoo"), "--to", "small-cnn-zoo", "--out", str(out)]) == 0
+    assert convert.main([str(out), str(tmp_path / "again"), "--dataset", "mnist"]) == 0
+    zoo = open_zoo(tmp_path / "again")
+    assert zoo.row(0)["config.random_seed"] > 2**53
+    info.main([zoo.store.uri])
+    assert "random_seed" in capsys.readouterr().out
 
 
 def test_waves_there_and_back(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from zoogen.importers.about import About
 from zoogen.plan import Plan
 from zoogen.reader import Zoo
 
@@ -31,6 +32,17 @@ def network_licence(plan: Plan) -> str | None:
     if plan.origin is None or plan.origin.licence.startswith("not stated"):
         return None
     return plan.origin.licence
+
+
+def about_of(zoo: Zoo) -> About:
+    """The same for `zoo.json`."""
+    plan = zoo.plan
+    return About(
+        credit=made_by(plan) if plan.origin is None else plan.origin.credit,
+        licence=network_licence(plan),
+        kind=plan.kind,
+        data=plan.data,
+    )
 
 
 def trained_on(data: Any) -> str:

@@ -22,8 +22,9 @@ from jaxtyping import Float32
 from zoogen.description import CONFIG_PREFIX, Architecture
 from zoogen.errors import ExportError
 from zoogen.exporters.place import Report
-from zoogen.exporters.provenance import readme
+from zoogen.exporters.provenance import about_of, readme
 from zoogen.exporters.rows import ZooRow, zoo_rows
+from zoogen.importers.about import ABOUT
 from zoogen.importers.nfn_split import cut
 from zoogen.importers.small_cnn_zoo import (
     LAYOUT,
@@ -79,6 +80,7 @@ def export(zoo: Zoo, folder: Path, report: Report) -> None:
     matrix.flush()
     if order := nfn_order(lines):
         (folder / SPLIT).write_text("".join(f"{row}\n" for row in order), encoding="ascii")
+    (folder / ABOUT).write_text(about_of(zoo).text, encoding="utf-8")
     title = f"{zoo.plan.dataset} × {zoo.plan.family}"
     (folder / "README.md").write_text(readme(zoo, title=title, text=TEXT), encoding="utf-8")
 

@@ -18,8 +18,9 @@ from numpy import ndarray
 
 from zoogen.description import Architecture
 from zoogen.exporters.place import Report
-from zoogen.exporters.provenance import readme
+from zoogen.exporters.provenance import about_of, readme
 from zoogen.exporters.rows import ZooRow, zoo_rows
+from zoogen.importers.about import ABOUT
 from zoogen.importers.state_dicts import DESCRIPTIONS, TABLE
 from zoogen.reader import Zoo
 from zoogen.schema import WEIGHTS
@@ -63,10 +64,12 @@ def _export(zoo: Zoo, folder: Path, report: Report, *, save: Save, suffix: str) 
                 own["label"].append(str(row.values[IMAGE_LABEL]))
     if splits:
         (folder / "splits.json").write_text(json.dumps(splits), encoding="utf-8")
+    plan = zoo.plan
+    (folder / ABOUT).write_text(about_of(zoo).text, encoding="utf-8")
     described = {name: a.to_json() for name, a in sorted(zoo.architectures.items())}
     text = json.dumps(described, sort_keys=True, indent=1) + "\n"
     (folder / DESCRIPTIONS).write_text(text, encoding="utf-8")
-    title = f"{zoo.plan.dataset} × {zoo.plan.family}"
+    title = f"{plan.dataset} × {plan.family}"
     (folder / "README.md").write_text(readme(zoo, title=title, text=TEXT), encoding="utf-8")
 
 

@@ -37,7 +37,7 @@ from zoogen.recipe import SINE, Shares
 from zoogen.signals import sine_inputs, sine_target
 
 FORMAT = "dwsnets"
-CREDIT = "INRs of DWSNets, Navon et al. 2023 (arXiv:2301.12780)"
+CREDIT = "in the format of DWSNets' INRs, Navon et al. 2023 (arXiv:2301.12780)"
 SHARES = Shares(train=8, val=1, test=1)
 COEF, LABEL = "coef", "label"
 POINTS = 2000

@@ -83,6 +83,8 @@ def plan_of(listing: Listing, found: Fingerprint, *, format_name: str, seed: int
 
 def data_of(listing: Listing) -> dict[str, Any]:
     """What is known of the images or signals."""
+    if listing.data.get("name") == listing.dataset:
+        return dict(listing.data)
     known = IMAGE_SETS.get(listing.dataset)
     licence = known.licence if known else "not stated by the source"
     if listing.kind == "signals" and known is None:

@@ -29,6 +29,8 @@ from zoogen import distributions
 from zoogen.archs import ARCHS
 from zoogen.description import Architecture, TensorSpec
 from zoogen.errors import SourceError
+from zoogen.images.catalog import IMAGE_SETS
+from zoogen.importers.about import About, about_paths, read_about
 from zoogen.importers.nfn_split import read_split
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import (
@@ -47,6 +49,8 @@ STEP, MODELDIR = "step", "modeldir"
 PUBLISHED = RECIPES["unterthiner2020"]
 CREDIT = "Small CNN Zoo, Unterthiner et al. 2020 (arXiv:2002.11448)"
 LICENCE = "CC BY 4.0"
+RELEASED = {"cifar10": 270_000, "fashion_mnist": 270_000, "mnist": 269_973, "svhn": 269_892}
+"""Rows of the released matrices: files with other numbers of rows are not the release."""
 SIDES = {"mnist": 28, "fashion_mnist": 28, "cifar10": 32, "svhn": 32}
 ROWS_AT_ONCE = 256
 MEANINGS = {
@@ -92,15 +96,17 @@ class SmallCnnZoo:
             columns, network=network, epoch=epoch, where=self.root / METRICS
         )
         paths = [self.root / name for name in (WEIGHTS, METRICS, LAYOUT)]
+        about = _about(self.root, dataset, rows=metrics.num_rows)
         return Listing(
             table=table,
             architectures=(architecture,),
             kind="images",
             dataset=dataset,
             family=architecture.family,
-            credit=CREDIT,
-            licence=LICENCE,
-            paths=(*paths, *([split_file] if split_file else [])),
+            credit=about.credit or "not stated",
+            licence=about.licence or "not stated",
+            data=about.data,
+            paths=(*paths, *about_paths(self.root), *([split_file] if split_file else [])),
             shares=PUBLISHED.shares,
             split="shares" if split_file is None else "source",
             draws={n: distributions.to_json(d) for n, d in PUBLISHED.draws.items()},
@@ -117,13 +123,24 @@ class SmallCnnZoo:
             yield from block[:, self._columns]
 
     def _dataset(self, metrics: Any) -> str:
-        named = self.hints.dataset or constant(metrics, "config.dataset")
+        told = read_about(self.root).data.get("name") or constant(metrics, "config.dataset")
+        named = self.hints.dataset or told
         if named is None or canonical_dataset(named) not in SIDES:
             raise SourceError(
                 f"{self.root / METRICS}: config.dataset is {named or 'missing or not one value'}: "
                 f"name the images with --dataset, one of {', '.join(SIDES)}"
             )
         return named
+
+
+def _about(root: Path, dataset: str, *, rows: int) -> About:
+    """What the folder says; the release says nothing and is told by its number of rows."""
+    about = read_about(root)
+    if about == About() and rows == RELEASED[dataset]:
+        return About(credit=CREDIT, licence=LICENCE)
+    if about == About():
+        return About(data={"name": dataset, "licence": IMAGE_SETS[dataset].licence})
+    return about
 
 
 def columns_of(path: Path, architecture: Architecture) -> Integer[np.ndarray, " p"]:

@@ -52,6 +52,8 @@ class Listing:
     shares: Shares
     """Of the splits, unless the source has its own."""
     split: SplitRule = "shares"
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Identity of the images or signals, where the source has it as a plan does."""
     draws: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Published distributions of the configuration, as a plan's recipe holds them."""
     meanings: Mapping[str, str] = field(default_factory=dict[str, str])

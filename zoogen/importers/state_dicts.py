@@ -5,6 +5,7 @@ FOLDER/
   networks.csv            one row a file; `file` is its path below FOLDER, other columns as below
   anything.safetensors    or .pt, .pth, .ckpt, .bin: files of model.state_dict(), in any subfolder
   architectures.json      optional: descriptions by content id, which the column `arch` names
+  zoo.json                optional: see `zoogen.importers.about`
 ```
 
 Columns: `file`; optional `network` (checkpoints of one network share it), `epoch`, `split`, `seed`,
@@ -23,6 +24,7 @@ from jaxtyping import Float32, Integer
 
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, SourceError
+from zoogen.importers.about import About, about_paths, read_about
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import (
     as_config,
@@ -82,6 +84,7 @@ class StateDicts:
             want_columns(table, FILE[:1], where)
         files = [self._file(name, where) for name in table.column(file).to_pylist()]
         arch, notes = self._describe(table, files, report)
+        about = read_about(self.root)
         network = next((name for name in NETWORK if name in names), None)
         epoch = next((name for name in EPOCH if name in names), None)
         columns = {
@@ -101,13 +104,14 @@ class StateDicts:
         return Listing(
             table=rows,
             architectures=tuple(self._archs.values()),
-            kind="signals" if _about_signals(names) else "images",
-            dataset=self._dataset(rows),
+            kind="signals" if _about_signals(names, about.kind) else "images",
+            dataset=self._dataset(rows, about),
             family=next(iter(self._archs.values())).family if len(self._archs) == 1 else "several",
-            credit="not stated",
-            licence="not stated",
+            credit=about.credit or "not stated",
+            licence=about.licence or "not stated",
             paths=(where, *self._beside(), *dict.fromkeys(self._files)),
             shares=SHARES,
+            data=about.data,
             split="source" if "split" in rows.schema.names else "shares",
             notes=notes,
         )
@@ -140,18 +144,18 @@ class StateDicts:
         return path
 
     def _beside(self) -> tuple[Path, ...]:
-        path = self.root / DESCRIPTIONS
-        return (path,) if path.is_file() else ()
+        described = self.root / DESCRIPTIONS
+        return (*([described] if described.is_file() else []), *about_paths(self.root))
 
-    def _dataset(self, rows: Any) -> str:
-        named = self.hints.dataset or constant(rows, "config.dataset") or "unknown"
-        return canonical_dataset(named)
+    def _dataset(self, rows: Any, about: About) -> str:
+        told = about.data.get("name") or constant(rows, "config.dataset")
+        return canonical_dataset(self.hints.dataset or told or "unknown")
 
     def _describe(
         self, table: Any, files: list[Path], report: Report
     ) -> tuple[list[str], tuple[str, ...]]:
         """Content id of each row's architecture, and what was concluded."""
-        if "arch" in table.schema.names and self._beside():
+        if "arch" in table.schema.names and (self.root / DESCRIPTIONS).is_file():
             known = read_descriptions(self.root / DESCRIPTIONS)
             arch: list[str] = table.column("arch").to_pylist()
             if missing := sorted(set(arch) - set(known)):
@@ -204,6 +208,8 @@ def _values(table: Any, name: str, where: Path) -> list[Any]:
     return values
 
 
-def _about_signals(names: list[str]) -> bool:
+def _about_signals(names: list[str], kind: str | None) -> bool:
+    if kind is not None:
+        return kind == "signals"
     signals = {"mse", "frequency", "amplitude"} & set(names)
     return bool(signals) and not {"test_accuracy", "train_accuracy"} & set(names)

@@ -33,7 +33,10 @@ from zoogen.recipe import Shares
 
 FORMAT = "wild-park"
 FAMILY = "wild-park"
-CREDIT = "CNN Wild Park, Kofinas et al. 2024 (arXiv:2403.12143), doi 10.5281/zenodo.12797219"
+CREDIT = (
+    "in the format of the CNN Wild Park, Kofinas et al. 2024 (arXiv:2403.12143; "
+    "doi 10.5281/zenodo.12797219)"
+)
 SHARES = Shares(train=6, val=2, test=2)
 CHECKPOINT, SCORE, STEP = "checkpoint.pt", "score", "step"
 CONFIGURED: Mapping[str, str] = {
@@ -98,7 +101,7 @@ class WildPark:
             dataset=canonical_dataset(self.hints.dataset or "cifar10"),
             family=FAMILY,
             credit=CREDIT,
-            licence="not stated in the code; see the data set's page",
+            licence="not stated in the files",
             paths=tuple(dict.fromkeys((*([where] if where else []), *files))),
             shares=SHARES,
             split="source" if where else "shares",
