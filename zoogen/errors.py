@@ -17,6 +17,14 @@ class ShardError(ZooError):
     """A shard or a zoo folder whose contents are not what the plan and manifest promise."""
 
 
+class SourceError(ZooError):
+    """A zoo from elsewhere that is not what its format promises, or that cannot be read safely."""
+
+
+class ExportError(ZooError):
+    """A zoo that another project's format cannot hold, or a place that cannot be written."""
+
+
 class LockError(ZooError):
     """Somebody else is writing this zoo."""
 

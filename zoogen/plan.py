@@ -23,6 +23,7 @@ from zoogen.grouping import (
     groups_of_block,
     shards_of_block,
 )
+from zoogen.origin import Origin
 from zoogen.platforms import Platform
 from zoogen.recipe import Recipe
 from zoogen.recipe import from_json as recipe_from_json
@@ -47,12 +48,12 @@ class Plan:
     """The recipe as it was used, overrides included, without its prose and number of members."""
     data: Mapping[str, Any]
     """Identity of the images (name, sizes, content hash, licence, chance accuracy) or signals."""
-    architecture: str
-    """Content id of the description in `architectures.parquet`."""
+    architecture: str | None
+    """Content id of the description in `architectures.parquet`; None: each row names its own."""
     family: str
     """What `--arch` calls it."""
     parameters: int
-    """Length of each network's weights, buffers included."""
+    """Length of each network's weights, buffers included; of several architectures the largest."""
     seed: int
     first: int = 0
     """Index of the first member."""
@@ -78,6 +79,8 @@ class Plan:
     """Number of the first shard."""
     previous: str | None = None
     """Hash of the plan that this one extends."""
+    origin: Origin | None = None
+    """What a converted zoo was made from; None for one whose members are drawn and trained."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.first < self.stop:
@@ -116,7 +119,10 @@ class Plan:
 
         Raises:
             ShardError: the plan holds something else.
+            PlanError: the zoo was converted, so there is none.
         """
+        if self.origin is not None:
+            raise PlanError(_not_drawn(self.origin))
         try:
             return checked(recipe_from_json({**self.recipe, **PROSE, "members": self.stop}))
         except MISUSED as error:
@@ -138,7 +144,7 @@ class Plan:
         """All shards in order, one block of members in memory at a time."""
         number = self.first_part
         for block in blocks(self.first, self.stop):
-            fractions = {m.index: train_fraction(m) for m in self.draw(block)}
+            fractions = self._fractions(block)
             for spec in self._shards_of_block(fractions, number):
                 yield spec
                 number = spec.number + 1
@@ -149,7 +155,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `plan.json` holds them."""
+        # Only where there is one: the plans of zoos that were made here stay as they were.
+        origin = {} if self.origin is None else {"origin": self.origin.to_json()}
         return {
+            **origin,
             "format": FORMAT_VERSION,
             "number": self.number,
             "previous": self.previous,
@@ -187,6 +196,11 @@ class Plan:
         except MISUSED as error:
             raise ShardError(f"the plan lacks or misuses a field: {error}") from error
 
+    def _fractions(self, block: Iterable[int]) -> dict[int, float]:
+        if self.origin is not None:
+            return dict.fromkeys(block, 1.0)
+        return {m.index: train_fraction(m) for m in self.draw(block)}
+
     def _shards_of_block(self, fractions: Mapping[int, float], number: int) -> Iterator[ShardSpec]:
         def cost(fraction: float) -> Cost:
             return member_cost(self, fraction)
@@ -216,6 +230,13 @@ def member_cost(plan: Plan, fraction: float) -> Cost:
     return Cost(
         bytes=rows * (4 * plan.parameters + ROW_BYTES),
         core_seconds=plan.member_core_seconds * fraction,
+    )
+
+
+def _not_drawn(origin: Origin) -> str:
+    return (
+        f"the zoo was converted (format {origin.format}), its networks were neither drawn nor "
+        "trained here, so there is no recipe to draw or train them anew"
     )
 
 
@@ -256,4 +277,5 @@ def _from_json(value: Mapping[str, Any]) -> Plan:
         number=value["number"],
         first_part=value["shards"]["first_part"],
         previous=value["previous"],
+        origin=Origin.from_json(value["origin"]) if "origin" in value else None,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Integer
 
 from zoogen.description import CONFIG_PREFIX
 from zoogen.errors import ShardError
@@ -19,6 +20,8 @@ from zoogen.members import Member
 from zoogen.plan import Plan
 from zoogen.schema import PLAN_KEY, WEIGHTS, columns, properties, schema
 from zoogen.train.job import Snapshot
+
+STATUSES = ("ok", "diverged", "unfitted")
 
 
 def shard_table(plan: Plan, spec: ShardSpec, snapshots: Iterable[Snapshot]) -> Any:
@@ -65,7 +68,9 @@ def check_table(plan: Plan, spec: ShardSpec, table: Any) -> None:
         raise ShardError(f"columns are {table.schema.names}, the plan has {wanted.names}")
     _check_rows(plan, spec, table)
     indices = table.column("member").to_pylist()
-    for name, values in _identity(plan, indices, spec).items():
+    # What a converted zoo's members are stands in the rows alone.
+    identity = _identity(plan, indices, spec) if plan.origin is None else {}
+    for name, values in identity.items():
         if (
             not table.column(name)
             .combine_chunks()
@@ -98,6 +103,8 @@ def _row_fault(plan: Plan, rows: Sequence[tuple[int, str]]) -> str | None:
     """What is wrong with the (epoch, status) rows of one member, in one clause."""
     epochs, statuses = [r[0] for r in rows], [r[1] for r in rows]
     last, final = epochs[-1], statuses[-1]
+    if plan.origin is not None:
+        return _converted_fault(plan, epochs, statuses)
     if plan.kind == "signals":
         good = len(rows) == 1 and 0 <= last <= plan.epochs
         good = good and final in ("ok", "diverged", "unfitted")
@@ -112,16 +119,34 @@ def _row_fault(plan: Plan, rows: Sequence[tuple[int, str]]) -> str | None:
     return None
 
 
+def _converted_fault(plan: Plan, epochs: Sequence[int], statuses: Sequence[str]) -> str | None:
+    """Sources keep the checkpoints that they keep; only the last may have diverged."""
+    if any(status != "ok" for status in statuses[:-1]) or statuses[-1] not in STATUSES:
+        return f"has the statuses {statuses}"
+    if not set(epochs) <= set(plan.checkpoints):
+        return f"has rows for the epochs {epochs}, the plan has {list(plan.checkpoints)}"
+    return None
+
+
 def _check_weights(table: Any) -> None:
     """A network that is not marked as diverged has finite weights."""
     for batch in table.select(["member", "status", WEIGHTS]).to_batches():
-        flat = batch.column(WEIGHTS).flatten().to_numpy(zero_copy_only=True)
-        finite = np.isfinite(flat.reshape(batch.num_rows, -1)).all(axis=1)
+        column = batch.column(WEIGHTS)
+        flat = column.flatten().to_numpy(zero_copy_only=True)
+        finite = np.logical_and.reduceat(np.isfinite(flat), starts_of(column))
         well = np.array([s != "diverged" for s in batch.column("status").to_pylist()])
         bad = np.flatnonzero(well & ~finite)
         if bad.size:
             member = batch.column("member")[int(bad[0])].as_py()
             raise ShardError(f"member {member} has weights that are not finite, not `diverged`")
+
+
+def starts_of(weights: Any) -> Integer[np.ndarray, " n"]:
+    """Where each row's weights begin among those of all rows; no row is without weights."""
+    if pa.types.is_fixed_size_list(weights.type):
+        return np.arange(len(weights)) * weights.type.list_size
+    offsets = weights.offsets.to_numpy()
+    return offsets[:-1] - offsets[0]
 
 
 def _identity(plan: Plan, indices: Sequence[int], spec: ShardSpec) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ One row is one network at one checkpoint. What was not measured is null, never N
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
@@ -98,7 +98,7 @@ def columns(plan: Plan) -> tuple[Column, ...]:
     config = tuple(_config_column(name, kind) for name, kind in plan.config_columns.items())
     weights = Column(
         name=WEIGHTS,
-        type=weights_type(plan.parameters),
+        type=weights_type(None if plan.architecture is None else plan.parameters),
         role="weights",
         meaning="flat parameters in the order of the description's tensors, buffers last",
     )
@@ -107,6 +107,12 @@ def columns(plan: Plan) -> tuple[Column, ...]:
 
 def properties(plan: Plan) -> tuple[Column, ...]:
     """What is measured of each network."""
+    usual = _usual_properties(plan)
+    changed = plan.origin.meanings if plan.origin else {}
+    return tuple(replace(c, meaning=changed.get(c.name, c.meaning)) for c in usual)
+
+
+def _usual_properties(plan: Plan) -> tuple[Column, ...]:
     if plan.kind == "images":
         return IMAGE_PROPERTIES
     sine = SINE_PROPERTIES if plan.dataset == SINE else ()

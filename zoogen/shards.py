@@ -52,6 +52,15 @@ def write_shard(
     table = shard_table(plan, spec, snapshots).replace_schema_metadata(
         schema(plan, platform).metadata
     )
+    return put_shard(store, plan=plan, spec=spec, table=table)
+
+
+def put_shard(store: Store, *, plan: Plan, spec: ShardSpec, table: Any) -> ShardEntry:
+    """Check the rows of one shard, with the plan in their metadata, and write them in one step.
+
+    Raises:
+        ShardError: the rows are not those that the plan promises, or the store is full.
+    """
     check_table(plan, spec, table)
     data = _parquet(plan, table)
     store.put(spec.name, data)

@@ -83,7 +83,12 @@ def check_zoo(store: Store, request: Request, *, report: Report) -> Outcome:
     listed = {e.name: e for e in files.manifest.shards} if files.manifest else {}
     for number, (plan, spec) in enumerate(files.specs):
         found = check_shard(
-            store, plan=plan, spec=spec, listed=listed.get(spec.name), partial=request.partial
+            store,
+            plan=plan,
+            spec=spec,
+            listed=listed.get(spec.name),
+            partial=request.partial,
+            lengths={name: a.parameters for name, a in files.architectures.items()},
         )
         tally.faults += found.faults
         tally.bytes += found.bytes
@@ -130,7 +135,8 @@ def _across_shards(tally: _Tally, plan: Plan, spec: ShardSpec, table: Any) -> It
         tally.split[member] = light[place]["split"]
         if member in measured:
             tally.where[member] = (plan, spec)
-        if light[place]["status"] == "diverged":
+        # Whether a source published a network twice is no matter of its conversion.
+        if light[place]["status"] == "diverged" or plan.origin is not None:
             continue
         digest = hashlib.blake2b(weights[place].values.to_numpy(), digest_size=8).digest()
         twin = tally.weights.setdefault(digest, member)
@@ -146,7 +152,7 @@ def _across_shards(tally: _Tally, plan: Plan, spec: ShardSpec, table: Any) -> It
 
 def _share_faults(plans: Sequence[Plan], split: Mapping[int, str]) -> Iterator[Fault]:
     """In each whole block of 10 consecutive members the shares are exact."""
-    if not plans:
+    if not plans or (plans[0].origin is not None and plans[0].origin.split == "source"):
         return
     wanted = dict(zip(("train", "val", "test"), plans[0].shares, strict=True))
     for start in range(0, plans[-1].stop - SPLIT_BLOCK + 1, SPLIT_BLOCK):
@@ -201,6 +207,8 @@ def _why_not(files: Files, tally: _Tally, request: Request) -> str | None:
         return "--sample 0"
     if not tally.where:
         return "no shard can be read that holds a measured network"
+    if files.plans[0].origin is not None:
+        return "the networks were converted, not trained here"
     if any(plan.architecture not in files.architectures for plan in files.plans):
         return "the architecture cannot be read"
     return None

@@ -46,7 +46,8 @@ def read_files(store: Store, *, partial: bool) -> Files:
     try:
         plans = read_plans(store)
         for plan in plans:
-            next(plan.draw([plan.first]))
+            if plan.origin is None:
+                next(plan.draw([plan.first]))
     except (ZooError, KeyError, TypeError, AttributeError) as error:
         # Nothing can be checked without a plan.
         return Files(faults=(_unreadable(plan_name(0), error),))
@@ -174,12 +175,24 @@ def _architecture_faults(
     architectures: Mapping[str, Architecture], plans: Sequence[Plan]
 ) -> Iterator[Fault]:
     for plan in plans:
+        if plan.architecture is None:
+            yield from _several_faults(architectures, plan)
+            continue
         found = architectures.get(plan.architecture)
         wanted = f"{plan.family}, {plan.parameters} parameters"
         got = "none" if found is None else f"{found.family}, {found.parameters} parameters"
         if got != wanted:
             problem = f"the architecture {plan.architecture} of {plan.name}"
             yield Fault(path=ARCHITECTURES_NAME, problem=problem, wanted=wanted, got=got)
+
+
+def _several_faults(architectures: Mapping[str, Architecture], plan: Plan) -> Iterator[Fault]:
+    wanted = f"several of at most {plan.parameters} parameters"
+    largest = max((a.parameters for a in architectures.values()), default=0)
+    if largest != plan.parameters:
+        got = f"{len(architectures)} of at most {largest}"
+        problem = f"the architectures of {plan.name}"
+        yield Fault(path=ARCHITECTURES_NAME, problem=problem, wanted=wanted, got=got)
 
 
 def _strangers(store: Store, names: set[str]) -> Iterator[Fault]:

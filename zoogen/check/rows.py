@@ -17,6 +17,7 @@ from zoogen.description import CONFIG_PREFIX
 from zoogen.grouping import ShardSpec
 from zoogen.members import Member
 from zoogen.plan import Plan
+from zoogen.rows import starts_of
 from zoogen.schema import WEIGHTS, properties
 
 # A stored share of n images may differ from a whole number of images by float32's rounding.
@@ -78,7 +79,19 @@ def row_faults(plan: Plan, spec: ShardSpec, table: Any) -> Iterator[Fault]:
         spec: the shard.
         table: its rows as a `pyarrow.Table` with the plan's columns.
     """
-    rows = Rows(
+    rows = rows_of(plan, spec, table)
+    yield from member_faults(rows)
+    yield from _checkpoint_faults(rows)
+    yield from _identity_faults(rows)
+    yield from _null_faults(rows)
+    yield from range_faults(rows)
+    yield from _image_faults(rows) if plan.kind == "images" else _fit_faults(rows)
+    yield from weight_faults(rows)
+
+
+def rows_of(plan: Plan, spec: ShardSpec, table: Any) -> Rows:
+    """A shard's rows as arrays."""
+    return Rows(
         plan=plan,
         spec=spec,
         table=table,
@@ -87,16 +100,9 @@ def row_faults(plan: Plan, spec: ShardSpec, table: Any) -> Iterator[Fault]:
         status=np.array(table.column("status").to_pylist(), dtype=object),
         largest=largest_weights(table),
     )
-    yield from _member_faults(rows)
-    yield from _checkpoint_faults(rows)
-    yield from _identity_faults(rows)
-    yield from _null_faults(rows)
-    yield from _range_faults(rows)
-    yield from _image_faults(rows) if plan.kind == "images" else _fit_faults(rows)
-    yield from _weight_faults(rows)
 
 
-def _member_faults(rows: Rows) -> Iterator[Fault]:
+def member_faults(rows: Rows) -> Iterator[Fault]:
     """Missing members, strangers, doubles, order."""
     name, found = rows.spec.name, set(rows.member.tolist())
     missing = sorted(set(rows.spec.members) - found)
@@ -200,7 +206,7 @@ def _null_faults(rows: Rows) -> Iterator[Fault]:
         yield from rows.fault(has, problem, wanted="null", got=rows.measured(column.name))
 
 
-def _range_faults(rows: Rows) -> Iterator[Fault]:
+def range_faults(rows: Rows) -> Iterator[Fault]:
     """Numbers that are no measurement: NaN, infinite, negative, shares above 1."""
     for column in (c for c in properties(rows.plan) if c.name not in SIGNAL_COLUMNS):
         values = rows.measured(column.name)
@@ -219,13 +225,19 @@ def _limits(column: str) -> tuple[float, float]:
     return 0.0, 1.0 if column.endswith("accuracy") else np.inf
 
 
-def _image_faults(rows: Rows) -> Iterator[Fault]:
-    """The gap is the difference, and an accuracy is a whole number of images."""
+def gap_faults(rows: Rows) -> Iterator[Fault]:
+    """The gap is the difference of the accuracies."""
     train, test = rows.measured("train_accuracy"), rows.measured("test_accuracy")
     gap = rows.measured("generalization_gap")
     with np.errstate(invalid="ignore"):
         bad = np.abs(gap - (train - test)) > 1e-9
     yield from rows.fault(bad, "column generalization_gap", wanted=train - test, got=gap)
+
+
+def _image_faults(rows: Rows) -> Iterator[Fault]:
+    """The gap is the difference, and an accuracy is a whole number of images."""
+    yield from gap_faults(rows)
+    test = rows.measured("test_accuracy")
     images = float(rows.plan.data["test_size"]) * test
     with np.errstate(invalid="ignore"):
         broken = np.abs(images - np.round(images)) > IMAGE_ROUNDING
@@ -250,7 +262,7 @@ def _fit_faults(rows: Rows) -> Iterator[Fault]:
     yield from rows.fault(early, problem, wanted=f"an MSE of at most {stop:g}", got=mse)
 
 
-def _weight_faults(rows: Rows) -> Iterator[Fault]:
+def weight_faults(rows: Rows) -> Iterator[Fault]:
     """A network that is not marked as diverged has finite weights."""
     bad = ~np.isfinite(rows.largest) & (rows.status != "diverged")
     wanted = "finite numbers, or status diverged"
@@ -261,8 +273,9 @@ def largest_weights(table: Any) -> Float[np.ndarray, " n"]:
     """The largest absolute weight of each row; NaN or infinite where a weight is."""
     parts = [np.zeros(0)]
     for batch in table.select([WEIGHTS]).to_batches():
-        flat = batch.column(WEIGHTS).flatten().to_numpy(zero_copy_only=False)
-        parts.append(np.abs(flat.reshape(batch.num_rows, -1)).max(axis=1).astype(np.float64))
+        column = batch.column(WEIGHTS)
+        flat = column.flatten().to_numpy(zero_copy_only=False)
+        parts.append(np.maximum.reduceat(np.abs(flat), starts_of(column)).astype(np.float64))
     return np.concatenate(parts)
 
 

@@ -1,13 +1,14 @@
 """One shard as a file: there, whole, of the right schema and plan; then its rows."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zoogen.check.converted import converted_faults
 from zoogen.check.faults import Fault, name_members
 from zoogen.check.files import entry_faults
 from zoogen.check.rows import row_faults
@@ -29,7 +30,13 @@ class CheckedShard:
 
 
 def check_shard(
-    store: Store, *, plan: Plan, spec: ShardSpec, listed: ShardEntry | None, partial: bool
+    store: Store,
+    *,
+    plan: Plan,
+    spec: ShardSpec,
+    listed: ShardEntry | None,
+    partial: bool,
+    lengths: Mapping[str, int],
 ) -> CheckedShard:
     """Read one shard and compare everything in it with the plan.
 
@@ -39,6 +46,7 @@ def check_shard(
         spec: the shard.
         listed: its line in the manifest, if there is one.
         partial: a shard that the manifest does not list may be missing.
+        lengths: weights of each architecture by its content id.
     """
     try:
         data = store.read(spec.name)
@@ -61,7 +69,10 @@ def check_shard(
     if listed is not None:
         found = _entry(spec, table, size=len(data), sha256=listed.sha256)
         faults += entry_faults(listed, found)
-    faults += row_faults(plan, spec, table)
+    if plan.origin is None:
+        faults += row_faults(plan, spec, table)
+    else:
+        faults += converted_faults(plan, spec, table, lengths)
     return CheckedShard(faults=tuple(faults), table=table, bytes=len(data))
 
 

@@ -90,10 +90,11 @@ def mse_histogram(ax: Any, sight: Sight) -> None:
     """The logarithm of the MSE, stacked by split."""
     values, recipe = _log_mse(sight), sight.report.plan.recipe
     _stacked(ax, sight, values)
-    stop, unfitted = np.log10(recipe["stop_mse"]), np.log10(recipe["unfitted_mse"])
-    _mark_x(ax, stop, "stop", side="left")
-    if np.any(values > (stop + unfitted) / 2):
-        _mark_x(ax, unfitted, "unfitted")
+    if "stop_mse" in recipe:  # a converted zoo does not say
+        stop, unfitted = np.log10(recipe["stop_mse"]), np.log10(recipe["unfitted_mse"])
+        _mark_x(ax, stop, "stop", side="left")
+        if np.any(values > (stop + unfitted) / 2):
+            _mark_x(ax, unfitted, "unfitted")
     ax.set(title="Fit, last state", xlabel="log10 MSE", ylabel="networks")
 
 
@@ -110,7 +111,7 @@ def mse_against_frequency(ax: Any, sight: Sight) -> None:
         cmap="viridis",
     )
     ax.figure.colorbar(points, ax=ax, label="amplitude" if by_amplitude else "steps", pad=0.01)
-    stop = sight.report.plan.recipe["stop_mse"]
+    stop = sight.report.plan.recipe.get("stop_mse", 0.0)
     for each in (worst for worst in sight.report.worst if worst.mse > stop):
         place = (each.signal["frequency"], np.log10(max(each.mse, SMALLEST_MSE)))
         ax.annotate(

@@ -25,8 +25,8 @@ from zoogen.summary import judged_by
 
 MSE_THRESHOLDS = (1e-4, 1e-3)
 WORST = 10
-# Which image an INR was fitted to says what it is, not how it was trained.
-NOT_HYPERPARAMETERS = ("image", "image_index")
+# They say which network it is, not how it was trained.
+NOT_HYPERPARAMETERS = ("image", "image_index", "modeldir")
 # Exact fits have no logarithm; nothing that is trained in float32 comes near this.
 SMALLEST_MSE = 1e-15
 

@@ -7,6 +7,8 @@ from zoogen import distributions
 from zoogen.look.explain import FOLDS, Explanation
 from zoogen.look.report import Report, chance_of
 from zoogen.look.spread import Spread
+from zoogen.origin import Origin
+from zoogen.plan import Plan
 from zoogen.recipe import SINE
 from zoogen.summary import ALL, judged_by
 
@@ -105,12 +107,16 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     plan = report.plan
     state = "complete" if report.complete else "unfinished"
     yield "zoo", f"{report.zoo} ({state})"
-    yield "recipe", f"{plan.recipe['name']}: {_schedule(report)}; seed {plan.seed}"
-    yield "drawn", _draws(report)
+    if plan.origin is None:
+        yield "recipe", f"{plan.recipe['name']}: {_schedule(report)}; seed {plan.seed}"
+        yield "drawn", _draws(report)
+    else:
+        yield from _origin(plan, plan.origin)
     yield "data", _data(report)
-    yield "network", f"{plan.family}: {plan.parameters:,} parameters (id {plan.architecture})"
-    for platform in report.platforms:
-        yield "platform", platform
+    yield "network", _network(plan)
+    if plan.origin is None:  # nothing was computed for a converted zoo
+        for platform in report.platforms:
+            yield "platform", platform
     yield "networks", _networks(report)
     yield (
         "stored",
@@ -120,6 +126,23 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "status", ", ".join(f"{n:,} {status}" for status, n in report.status.items())
+
+
+def _origin(plan: Plan, origin: Origin) -> Iterator[tuple[str, str]]:
+    size = f"{origin.file_count:,} files, {_bytes(origin.bytes)}"
+    yield "converted", f"from {origin.format} ({size}, SHA-256 {origin.content_hash[:16]}…)"
+    yield "by", f"{origin.credit}; licence: {origin.licence}"
+    yield "checkpoints", " ".join(str(c) for c in plan.checkpoints)
+    by = "the source's own" if origin.split == "source" else f"by shares, seed {plan.seed}"
+    yield "splits", by
+    for note in origin.notes:
+        yield "note", note
+
+
+def _network(plan: Plan) -> str:
+    if plan.architecture is None:
+        return f"{plan.family}: several architectures of at most {plan.parameters:,} parameters"
+    return f"{plan.family}: {plan.parameters:,} parameters (id {plan.architecture})"
 
 
 def _schedule(report: Report) -> str:
@@ -140,9 +163,11 @@ def _draws(report: Report) -> str:
 
 def _data(report: Report) -> str:
     data = report.plan.data
-    if data["name"] == SINE:
+    if data["name"] == SINE and "points" in data:
         return f"{SINE}: a·sin(b·x) at {data['points']:,} points of [-π, π)"
-    images = f"{data['train_size']:,} training and {data['test_size']:,} test images"
+    images = "images of which the source says no more"
+    if "train_size" in data:
+        images = f"{data['train_size']:,} training and {data['test_size']:,} test images"
     if "side" in data:
         images += f" of {data['side']}×{data['side']}×{data['channels']}"
     known = chance_of(report.plan)

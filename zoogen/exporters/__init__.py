@@ -1,0 +1,1 @@
+"""Zoos in other projects' formats, for `zoogen.export`; one file for each."""

@@ -1,0 +1,1 @@
+"""The field's model zoos as sources of `zoogen.convert`; one file for each published format."""
