@@ -46,12 +46,12 @@ class Plan:
     """The recipe as it was used, overrides included, without its prose and number of members."""
     data: Mapping[str, Any]
     """Identity of the images (name, sizes, content hash, licence, chance accuracy) or signals."""
-    architecture: str
-    """Content id of the description in `architectures.parquet`."""
+    architecture: str | None
+    """Content id of the description in `architectures.parquet`; None: each member has its own."""
     family: str
     """What `--arch` calls it."""
     parameters: int
-    """Length of each network's weights, buffers included."""
+    """Length of each network's weights, buffers included; an estimate where they differ."""
     seed: int
     first: int = 0
     """Index of the first member."""
@@ -89,6 +89,11 @@ class Plan:
             raise PlanError(f"checkpoints {self.checkpoints} lie outside 0 … {self.epochs} epochs")
         if sum(self.shares) != 10 or min(self.shares) < 0:
             raise PlanError(f"shares of train, val and test add up to 10, got {self.shares}")
+
+    @property
+    def length(self) -> int | None:
+        """Length of every network's weights; None where they differ."""
+        return None if self.architecture is None else self.parameters
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from zoogen.description import CONFIG_PREFIX
 from zoogen.errors import ShardError
@@ -19,6 +20,7 @@ from zoogen.members import Member
 from zoogen.plan import Plan
 from zoogen.schema import PLAN_KEY, WEIGHTS, columns, properties, schema
 from zoogen.train.job import Snapshot
+from zoogen.varied import arch_ids
 
 
 def shard_table(plan: Plan, spec: ShardSpec, snapshots: Iterable[Snapshot]) -> Any:
@@ -116,7 +118,10 @@ def _check_weights(table: Any) -> None:
     """A network that is not marked as diverged has finite weights."""
     for batch in table.select(["member", "status", WEIGHTS]).to_batches():
         flat = batch.column(WEIGHTS).flatten().to_numpy(zero_copy_only=True)
-        finite = np.isfinite(flat.reshape(batch.num_rows, -1)).all(axis=1)
+        # The first entry of every row: lists of one length have no offsets.
+        lengths = pc.call_function("list_value_length", [batch.column(WEIGHTS)]).to_numpy(False)
+        starts = np.cumsum([0, *lengths[:-1]])
+        finite = np.logical_and.reduceat(np.isfinite(flat), starts)
         well = np.array([s != "diverged" for s in batch.column("status").to_pylist()])
         bad = np.flatnonzero(well & ~finite)
         if bad.size:
@@ -128,9 +133,10 @@ def _identity(plan: Plan, indices: Sequence[int], spec: ShardSpec) -> dict[str, 
     """The columns that follow from the plan: who a member is and how it was configured."""
     drawn = {m.index: m for m in plan.draw(spec.members)}
     rows = [drawn[i] for i in indices]
+    archs = arch_ids(plan, drawn.values())
     values: dict[str, list[Any]] = {
         "member": [m.index for m in rows],
-        "arch": [plan.architecture] * len(rows),
+        "arch": [archs[m.index] for m in rows],
         "split": [m.split for m in rows],
         "seed": [m.seed for m in rows],
     }
@@ -155,7 +161,7 @@ def _metrics(snapshot: Snapshot) -> dict[str, float | None]:
     if snapshot.status == "diverged":
         return {}
     metrics = {
-        name: float(value) if value is not None and math.isfinite(value) else None
+        name: value if value is not None and math.isfinite(value) else None
         for name, value in snapshot.metrics.items()
     }
     train, test = metrics.get("train_accuracy"), metrics.get("test_accuracy")
@@ -165,10 +171,16 @@ def _metrics(snapshot: Snapshot) -> dict[str, float | None]:
 
 def _weights(plan: Plan, rows: Sequence[Snapshot], kind: Any) -> Any:
     for row in rows:
-        if row.weights.dtype != np.float32 or row.weights.shape != (plan.parameters,):
+        wanted = row.weights.size if plan.length is None else plan.length
+        if row.weights.dtype != np.float32 or row.weights.shape != (wanted,):
             raise ShardError(
-                f"member {row.member}: wanted {plan.parameters} float32 weights, "
+                f"member {row.member}: wanted {wanted} float32 weights, "
                 f"got {row.weights.shape} {row.weights.dtype}"
             )
     flat = np.concatenate([row.weights for row in rows])
+    if plan.length is None:
+        offsets = np.cumsum([0, *(row.weights.size for row in rows)])
+        return pa.LargeListArray.from_arrays(
+            pa.array(offsets, pa.int64()), pa.array(flat), type=kind
+        )
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind)

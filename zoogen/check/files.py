@@ -15,6 +15,7 @@ from zoogen.plan import Plan, plan_name
 from zoogen.shards import ShardEntry
 from zoogen.store import Store
 from zoogen.summary import summarise
+from zoogen.varied import all_architectures
 
 SHARDS = "shards"
 
@@ -174,12 +175,23 @@ def _architecture_faults(
     architectures: Mapping[str, Architecture], plans: Sequence[Plan]
 ) -> Iterator[Fault]:
     for plan in plans:
+        if plan.architecture is None:
+            yield from _varied_faults(architectures, plan)
+            continue
         found = architectures.get(plan.architecture)
         wanted = f"{plan.family}, {plan.parameters} parameters"
         got = "none" if found is None else f"{found.family}, {found.parameters} parameters"
         if got != wanted:
             problem = f"the architecture {plan.architecture} of {plan.name}"
             yield Fault(path=ARCHITECTURES_NAME, problem=problem, wanted=wanted, got=got)
+
+
+def _varied_faults(architectures: Mapping[str, Architecture], plan: Plan) -> Iterator[Fault]:
+    wanted = {a.content_id for a in all_architectures([plan])}
+    if missing := sorted(wanted - set(architectures)):
+        problem = f"architectures of {plan.name}"
+        got = f"{len(wanted) - len(missing)}, without {missing[0]}"
+        yield Fault(path=ARCHITECTURES_NAME, problem=problem, wanted=str(len(wanted)), got=got)
 
 
 def _strangers(store: Store, names: set[str]) -> Iterator[Fault]:

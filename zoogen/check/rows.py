@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
 from zoogen.check.faults import Fault
@@ -18,6 +19,7 @@ from zoogen.grouping import ShardSpec
 from zoogen.members import Member
 from zoogen.plan import Plan
 from zoogen.schema import WEIGHTS, properties
+from zoogen.varied import arch_ids
 
 # A stored share of n images may differ from a whole number of images by float32's rounding.
 IMAGE_ROUNDING = 0.05
@@ -157,11 +159,12 @@ def _checkpoints(plan: Plan, epochs: Sequence[int], *, diverged: bool) -> list[i
 def _identity_faults(rows: Rows) -> Iterator[Fault]:
     """Who each member is and how it was configured, drawn anew."""
     drawn = {m.index: m for m in rows.plan.draw(rows.spec.members)}
+    archs = arch_ids(rows.plan, drawn.values())
     known = np.array([m in drawn for m in rows.member.tolist()], dtype=bool)
     members = [drawn.get(m) for m in rows.member.tolist()]
     for name, kind in _identity_columns(rows.plan):
         got = rows.table.column(name).to_pylist()
-        wanted = [None if m is None else _identity(m, rows.plan, name) for m in members]
+        wanted = [None if m is None else _identity(m, archs[m.index], name) for m in members]
         # Through Arrow, so that a whole number drawn for a column of floats is one.
         wanted = pa.array(wanted, type=kind).to_pylist()
         bad = np.array([w != g for w, g in zip(wanted, got, strict=True)], dtype=bool)
@@ -179,11 +182,11 @@ def _identity_columns(plan: Plan) -> list[tuple[str, Any]]:
     return [*row, *config, *((name, pa.float64()) for name in signal)]
 
 
-def _identity(member: Member, plan: Plan, column: str) -> Any:
+def _identity(member: Member, arch: str, column: str) -> Any:
     if column.startswith(CONFIG_PREFIX):
         return member.config.get(column.removeprefix(CONFIG_PREFIX))
     # A recipe that draws no frequency or amplitude fits sin(x).
-    own = {"arch": plan.architecture, "split": member.split, "seed": member.seed}
+    own = {"arch": arch, "split": member.split, "seed": member.seed}
     return own[column] if column in own else float(member.config.get(column, 1.0))
 
 
@@ -261,8 +264,10 @@ def largest_weights(table: Any) -> Float[np.ndarray, " n"]:
     """The largest absolute weight of each row; NaN or infinite where a weight is."""
     parts = [np.zeros(0)]
     for batch in table.select([WEIGHTS]).to_batches():
-        flat = batch.column(WEIGHTS).flatten().to_numpy(zero_copy_only=False)
-        parts.append(np.abs(flat.reshape(batch.num_rows, -1)).max(axis=1).astype(np.float64))
+        flat = np.abs(batch.column(WEIGHTS).flatten().to_numpy(zero_copy_only=False))
+        lengths = pc.call_function("list_value_length", [batch.column(WEIGHTS)]).to_numpy(False)
+        largest = np.maximum.reduceat(flat, np.cumsum([0, *lengths[:-1]]))
+        parts.append(largest.astype(np.float64))
     return np.concatenate(parts)
 
 

@@ -108,7 +108,10 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "recipe", f"{plan.recipe['name']}: {_schedule(report)}; seed {plan.seed}"
     yield "drawn", _draws(report)
     yield "data", _data(report)
-    yield "network", f"{plan.family}: {plan.parameters:,} parameters (id {plan.architecture})"
+    network = f"{plan.parameters:,} parameters (id {plan.architecture})"
+    if plan.length is None:
+        network = f"one of its own for each member, {plan.parameters:,} parameters on average"
+    yield "network", f"{plan.family}: {network}"
     for platform in report.platforms:
         yield "platform", platform
     yield "networks", _networks(report)
