@@ -53,7 +53,7 @@ def _recipe(name: str, dataset: str, arch: str, prep: ImagePrep) -> ClassifierRe
         checkpoints=tuple(range(EPOCHS + 1)),
         members=1_000,
         shares=SHARES,
-        member_core_seconds=300.0 if arch == SMALL else 900.0,
+        member_core_seconds=65.0 if arch == SMALL else 440.0,
         cost_images=50_000,
         expected="Accuracies are in the paper's tables, which were not read for this recipe.",
         datasets=(dataset,),
@@ -132,35 +132,49 @@ ZOOS = (
     (_recipe("cifar10-large", "cifar10", LARGE, CIFAR_LARGE), CIFAR_SEED, CIFAR_HYP, 1_280),
 )  # fmt: skip
 """Data set and network, draws of the seed zoo, draws of the hyp zoos and their size."""
+# Of SVHN's grid what learns in 2,000 steps: without it all but one in twenty stay at chance.
+QUICK_DRAWS: Mapping[str, Distribution] = {
+    **FIXED,
+    "activation": ACTIVATIONS,
+    "w_init": Choice(("normal", "kaiming_uniform", "kaiming_normal")),
+    "optimizer": Constant("sgd"),
+    "learning_rate": Choice((3e-2, 1e-2, 1e-3)),
+    "weight_decay": Choice((0.0, 1e-3)),
+    "dropout": Choice((0.0, 0.3)),
+}
 QUICK_SMALL = ClassifierRecipe(
     name="quick-schuerholt_small",
     summary=(
-        "The Model Zoos' hyperparameters on SVHN, each member drawing its own, on at most 8,000 "
-        "images for 15 epochs of batches of 64."
+        "The Model Zoos' hyperparameters on SVHN without those that learn nothing so soon, each "
+        "member drawing its own, on at most 8,000 images for 15 epochs of batches of 64."
     ),
     archs=(SMALL,),
     prep=ImagePrep(side=28, crop=28, colour="luma", train_limit=8_000, test_limit=2_500),
-    draws={**FIXED, "activation": ACTIVATIONS, "w_init": INITIALISERS, **SVHN_HYP},
+    draws=QUICK_DRAWS,
     epochs=15,
     batch_size=64,
     checkpoints=(0, 1, 2, 3, 15),
     members=200,
     shares=NFN_SHARES,
-    member_core_seconds=5.0,
+    member_core_seconds=2.0,
     cost_images=8_000,
-    expected="From chance, where half of the members stay, to about 0.95 on MNIST.",
+    expected=(
+        "From chance, where more than half of the members stay on SVHN and a third on MNIST, to "
+        "0.79 and 0.96."
+    ),
 )
 QUICK_LARGE = replace(
     QUICK_SMALL,
     name="quick-schuerholt_large",
     summary=(
-        "The Model Zoos' hyperparameters on SVHN for the larger network, on at most 6,000 images "
-        "of 32 × 32 pixels for 15 epochs of batches of 64."
+        "As quick-schuerholt_small for the larger network, on at most 6,000 images of 32 × 32 "
+        "pixels."
     ),
     archs=(LARGE,),
     prep=ImagePrep(side=32, colour="keep", train_limit=6_000, test_limit=2_500),
-    member_core_seconds=12.0,
+    member_core_seconds=7.5,
     cost_images=6_000,
+    expected="CIFAR-10: from chance to about 0.5; some diverge.",
 )
 RECIPES = (
     *(
