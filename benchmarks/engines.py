@@ -33,6 +33,8 @@ DEVICES = ("cpu", "cuda")
 CASES = [(a, b) for a in ("arch1", "arch2") for b in (512, 64, 8)] + [
     ("siren", 128),
     ("siren", 2000),
+    *((arch, 64) for arch in ("schuerholt_small", "schuerholt_large", "mlp")),
+    *((arch, 64) for arch in ("vit", "resnet", "wildpark")),
 ]
 """Family, and batch or sample points."""
 

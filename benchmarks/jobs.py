@@ -5,7 +5,7 @@ everywhere. What an image shows makes no difference to the speed.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +22,15 @@ from zoogen.train.job import Engine, ImageData, ImageJob, Job, SignalJob, Snapsh
 
 CLASSES = 10
 SIDE = 28
+SIDES: Mapping[str, int] = {"schuerholt_large": 32, "resnet": 16, "wildpark": 16}
+"""Pixels of the images of those that do not take `SIDE`, or are not made with it."""
 SEED = 2024
 
 
 @functools.cache
-def image_data(*, train: int, test: int = 500) -> ImageData:
+def image_data(*, train: int, test: int = 500, side: int = SIDE) -> ImageData:
     """Digits, repeated or cut to so many training and test images."""
-    digits = load_images("digits", ImagePrep(side=SIDE), download=False).data
+    digits = load_images("digits", ImagePrep(side=side), download=False).data
     a, b = np.arange(train) % len(digits.train_labels), np.arange(test) % len(digits.test_labels)
     return ImageData(
         train_images=np.ascontiguousarray(digits.train_images[a]),
@@ -44,9 +46,10 @@ def cnn_job(
     arch: str, *, batch: int, images: int, epochs: int, checkpoints: Sequence[int] = ()
 ) -> ImageJob:
     """Classifiers on digits. Without checkpoints nothing is evaluated: training alone."""
+    side = SIDES.get(arch, SIDE)
     return ImageJob(
-        architecture=arch_family(arch).describe(input_shape=(1, SIDE, SIDE), classes=CLASSES),
-        data=image_data(train=images),
+        architecture=arch_family(arch).describe(input_shape=(1, side, side), classes=CLASSES),
+        data=image_data(train=images, side=side),
         epochs=epochs,
         batch_size=batch,
         checkpoints=tuple(checkpoints),

@@ -18,7 +18,7 @@ from sne.zoo import Column, Zoo
 
 TargetKind: TypeAlias = Literal["share", "number", "category"]
 SHARES = ("test_accuracy", "train_accuracy")
-LABELS = ("config.image_label",)
+LABELS = ("label", "config.image_label")
 """Whole numbers that name a class."""
 CONFIG_PREFIX = "config."
 NO_TARGETS = ("member", "arch", "split", "status", "seed", "weights")

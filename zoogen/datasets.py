@@ -118,15 +118,26 @@ def _not_found(wanted: ImageSet, place: Place) -> str:
 def _image_data(wanted: ImageSet, prep: ImagePrep, arrays: StoredArrays) -> ImageData:
     """Grey images are sums over the channels, so their scale carries the division."""
     channels = arrays.train[0].shape[3]
-    summed = wanted.channels // channels
+    summed = wanted.channels // channels if prep.colour == "grey" else 1
     return ImageData(
         train_images=arrays.train[0],
         train_labels=arrays.train[1],
         test_images=arrays.test[0],
         test_labels=arrays.test[1],
-        scale=(prep.scale / summed,) * channels,
-        shift=(prep.shift,) * channels,
+        scale=tuple(s / summed for s in _each(prep.scale, channels, wanted.name)),
+        shift=_each(prep.shift, channels, wanted.name),
     )
+
+
+def _each(value: float | tuple[float, ...], channels: int, name: str) -> tuple[float, ...]:
+    if not isinstance(value, tuple):
+        return (value,) * channels
+    if len(value) != channels:
+        raise DataError(
+            f"the preparation has {len(value)} numbers, one for each channel, and {name} has "
+            f"{channels} channels: choose a recipe for this data set"
+        )
+    return value
 
 
 def _identity(

@@ -25,7 +25,7 @@ Role: TypeAlias = Literal["weight", "bias", "scale", "shift", "embedding", "toke
 EdgeKind: TypeAlias = Literal["feed", "residual", "flatten", "pool"]
 Operation: TypeAlias = Literal[
     "input", "conv2d", "linear", "max_pool", "mean_pool", "flatten", "add", "concat",
-    "batch_norm", "layer_norm", "attention", "embedding", "output",
+    "batch_norm", "layer_norm", "attention", "embedding", "class_token", "output",
 ]  # fmt: skip
 CONFIG_PREFIX = "config."
 """A node's activation that starts so is the name of a config column, drawn for each member."""
@@ -150,6 +150,18 @@ class Architecture:
         return sum(t.size for t in self.tensors)
 
     @property
+    def trained(self) -> int:
+        """Length of the part that is trained: what stands before the first buffer.
+
+        Raises:
+            PlanError: a parameter stands behind a buffer.
+        """
+        sizes = [t.size for t in self.tensors if t.role != "buffer"]
+        if any(t.role == "buffer" for t in self.tensors[: len(sizes)]):
+            raise PlanError(f"{self.family}: buffers must stand behind all parameters")
+        return sum(sizes)
+
+    @property
     def content_id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON: the same for equal content."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
@@ -182,7 +194,7 @@ class Architecture:
             tensors=tuple(_tensor_from_json(t) for t in value["tensors"]),
             nodes=tuple(Node(**{k: _tupled(v) for k, v in n.items()}) for n in value["nodes"]),
             edges=tuple(Edge(**e) for e in value["edges"]),
-            options=dict(value["options"]),
+            options={k: _tupled(v) for k, v in value["options"].items()},
         )
 
 

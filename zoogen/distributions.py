@@ -99,17 +99,44 @@ class Constant:
         return self.at(rng.random())
 
 
-Distribution: TypeAlias = Uniform | LogUniform | Choice | Constant
-KINDS: Mapping[str, type[Distribution]] = {
+Plain: TypeAlias = Uniform | LogUniform | Choice | Constant
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """One distribution for each value of another hyperparameter: rates by optimizer."""
+
+    on: str
+    """The other hyperparameter, which draws from a plain distribution."""
+    cases: Mapping[str, Plain]
+    """By its values."""
+
+    def given(self, value: Value) -> Plain:
+        """The distribution where the other hyperparameter has this value.
+
+        Raises:
+            PlanError: there is none for it.
+        """
+        if value not in self.cases:
+            known = ", ".join(self.cases)
+            raise PlanError(f"no distribution for {self.on} {value!r}; there are: {known}")
+        return self.cases[str(value)]
+
+
+Distribution: TypeAlias = Plain | Depends
+KINDS: Mapping[str, type[Plain]] = {
     "uniform": Uniform,
     "log_uniform": LogUniform,
     "choice": Choice,
     "constant": Constant,
 }
+DEPENDS = "depends"
 
 
 def support(distribution: Distribution) -> tuple[Value, ...]:
-    """The options of a choice or constant, the two ends of a range."""
+    """The options of a choice or constant, the two ends of a range; of all cases together."""
+    if isinstance(distribution, Depends):
+        return tuple(value for case in distribution.cases.values() for value in support(case))
     if isinstance(distribution, Choice):
         return distribution.options
     if isinstance(distribution, Constant):
@@ -118,7 +145,10 @@ def support(distribution: Distribution) -> tuple[Value, ...]:
 
 
 def describe(distribution: Distribution) -> str:
-    """The distribution as `parse` reads it."""
+    """The distribution as `parse` reads it; one that depends, case by case."""
+    if isinstance(distribution, Depends):
+        cases = (f"{describe(d)} for {value}" for value, d in distribution.cases.items())
+        return "; ".join(cases)
     if isinstance(distribution, Uniform):
         return f"{distribution.low:g}..{distribution.high:g}"
     if isinstance(distribution, LogUniform):
@@ -128,6 +158,9 @@ def describe(distribution: Distribution) -> str:
 
 def to_json(distribution: Distribution) -> dict[str, Any]:
     """Plain values with the kind's name."""
+    if isinstance(distribution, Depends):
+        cases = {value: to_json(d) for value, d in distribution.cases.items()}
+        return {"kind": DEPENDS, "on": distribution.on, "cases": cases}
     kind = next(name for name, cls in KINDS.items() if cls is type(distribution))
     values = {k: list(v) if k == "options" else v for k, v in asdict(distribution).items()}
     return {"kind": kind, **values}
@@ -135,13 +168,19 @@ def to_json(distribution: Distribution) -> dict[str, Any]:
 
 def from_json(value: Mapping[str, Any]) -> Distribution:
     """The inverse of `to_json`, also after a round trip through JSON text."""
+    if value["kind"] == DEPENDS:
+        return Depends(value["on"], {k: _plain_from_json(v) for k, v in value["cases"].items()})
+    return _plain_from_json(value)
+
+
+def _plain_from_json(value: Mapping[str, Any]) -> Plain:
     fields: dict[str, Any] = {k: v for k, v in value.items() if k != "kind"}
     if "options" in fields:
         fields["options"] = tuple(fields["options"])
     return KINDS[value["kind"]](**fields)
 
 
-def parse(text: str, *, kind: ValueKind) -> Distribution:
+def parse(text: str, *, kind: ValueKind) -> Plain:
     """Read a distribution from the command line; `SYNTAX` says how it is written.
 
     Raises:

@@ -30,6 +30,7 @@ from zoogen.shards import ShardEntry, verify_shard
 from zoogen.store import Store
 from zoogen.train.choose import choose
 from zoogen.train.schedule import kind
+from zoogen.varied import all_architectures
 
 MAX_FAILURES = 3
 """Failed shards after which the others are not tried: then it is not one member's fault."""
@@ -89,7 +90,7 @@ def draft_plan(request: Request, material: Material, crew: Crew, *, planned: str
     return make_plan(
         request.recipe,
         data=material.identity,
-        architecture=material.architecture,
+        architecture=material.planned,
         seed=request.seed,
         platform=crew.platform(choice.engine),
         group_size=choice.group_size,
@@ -127,7 +128,8 @@ def complete_zoo(
     """
     finished = read_manifest(store)
     store.sweep()
-    write_architectures(store, [architecture])
+    varied = plans[0].architecture is None
+    write_architectures(store, all_architectures(plans) if varied else [architecture])
     for plan in plans:
         write_plan(store, plan)
     stock = take_stock(store, plans, finished)

@@ -1,9 +1,8 @@
 """A network's output from its description and its tensors: no module, no code of one architecture.
 
-A node computes op, then adds what residual edges bring, then activation, then a SIREN's output
-offset, then dropout. Known operations are those of networks of convolutions, linear layers and
-pools with residual sums; norms and attention are described but not computed here: their families
-build a module.
+A node computes op (`zoogen.operations`), then adds what residual edges bring, then activation, then
+a SIREN's output offset, then dropout. In training, batch norms normalise by the batch and hand new
+running statistics back; otherwise they use those in the parameters.
 
 Under `torch.func.vmap` the parameters may carry a leading axis of members, mapped away by vmap.
 """
@@ -21,11 +20,10 @@ from torch import Tensor
 
 from zoogen.description import CONFIG_PREFIX, Architecture, Node
 from zoogen.errors import PlanError
+from zoogen.operations import OPERATIONS, Operation, Parameters, Statistics
 
-Parameters: TypeAlias = Mapping[str, Tensor]
 Dropout: TypeAlias = Callable[[int, Tensor], Tensor]
 """(site, activations) to activations; sites are counted from 0 in node order."""
-Operation: TypeAlias = Callable[[Parameters, list[Tensor]], Tensor]
 Elementwise: TypeAlias = Callable[[Tensor], Tensor]
 
 ACTIVATIONS: Mapping[str, Elementwise] = {
@@ -82,9 +80,13 @@ class Network:
     """How many edges leave each node: a value is let go when all of them are served."""
 
     def __call__(
-        self, parameters: Parameters, x: Float[Tensor, "b ..."], dropout: Dropout | None = None
+        self,
+        parameters: Parameters,
+        x: Float[Tensor, "b ..."],
+        dropout: Dropout | None = None,
+        statistics: Statistics | None = None,
     ) -> Float[Tensor, "b o"]:
-        """See `forward`."""
+        """See `forward`; `statistics`, empty, is filled by batch norms, which then train."""
         left = dict(self.uses)
         values: dict[str, Tensor] = {}
         y = x
@@ -94,15 +96,23 @@ class Network:
             return values[name] if left[name] else values.pop(name)
 
         for step in self.steps:
-            y = step.run(parameters, [take(name) for name in step.sources] or [x])
+            y = step.run(parameters, [take(name) for name in step.sources] or [x], statistics)
             for name in step.residuals:
-                y = y + take(name)
+                y = _add_residual(y, take(name))
             if step.finish is not None:
                 y = step.finish(y)
             if dropout is not None and step.site is not None:
                 y = dropout(step.site, y)
             values[step.name] = y
         return y
+
+
+def _add_residual(y: Tensor, residual: Tensor) -> Tensor:
+    """Maps of different width share their first channels only."""
+    if y.shape == residual.shape:
+        return y + residual
+    shared = min(y.shape[1], residual.shape[1])
+    return torch.cat([y[:, :shared] + residual[:, :shared], y[:, shared:]], dim=1)
 
 
 def plan_forward(architecture: Architecture, config: Mapping[str, Any]) -> Network:
@@ -194,49 +204,3 @@ def _in_turn(parts: tuple[Elementwise, ...], x: Tensor) -> Tensor:
     for part in parts:
         x = part(x)
     return x
-
-
-def _same(_: Node) -> Operation:
-    return lambda parameters, inputs: inputs[0]
-
-
-def _conv2d(node: Node) -> Operation:
-    weight, bias = f"{node.name}.weight", f"{node.name}.bias"
-    stride, padding = node.stride or (1, 1), node.padding or (0, 0)
-    return lambda parameters, inputs: F.conv2d(
-        inputs[0], parameters[weight], parameters.get(bias), stride, padding
-    )
-
-
-def _linear(node: Node) -> Operation:
-    weight, bias = f"{node.name}.weight", f"{node.name}.bias"
-    return lambda parameters, inputs: F.linear(inputs[0], parameters[weight], parameters.get(bias))
-
-
-def _max_pool(node: Node) -> Operation:
-    kernel, padding = node.kernel or (2, 2), node.padding or (0, 0)
-    return lambda parameters, inputs: F.max_pool2d(inputs[0], kernel, node.stride, padding)
-
-
-def _mean_pool(_: Node) -> Operation:
-    return lambda parameters, inputs: inputs[0].mean((2, 3))
-
-
-def _flatten(_: Node) -> Operation:
-    return lambda parameters, inputs: inputs[0].flatten(1)
-
-
-def _add(_: Node) -> Operation:
-    return lambda parameters, inputs: sum(inputs[1:], start=inputs[0])
-
-
-OPERATIONS: Mapping[str, Callable[[Node], Operation]] = {
-    "input": _same,
-    "conv2d": _conv2d,
-    "linear": _linear,
-    "max_pool": _max_pool,
-    "mean_pool": _mean_pool,
-    "flatten": _flatten,
-    "add": _add,
-    "output": _same,
-}

@@ -51,7 +51,9 @@ class Hyperparameter:
 
 
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
-    "optimizer": Hyperparameter(slot=0, meaning="update rule", options=("sgd", "adam", "rmsprop")),
+    "optimizer": Hyperparameter(
+        slot=0, meaning="update rule", options=("sgd", "adam", "rmsprop", "adamw")
+    ),
     "learning_rate": Hyperparameter(slot=1, meaning="constant step size", low=0.0, open_low=True),
     "l2reg": Hyperparameter(slot=2, meaning="l2 in l2·Σw² over kernels", low=0.0),
     "dropout": Hyperparameter(
@@ -60,7 +62,10 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "w_init": Hyperparameter(
         slot=4,
         meaning="kernel initialiser, by Keras name",
-        options=("glorot_normal", "he_normal", "orthogonal", "RandomNormal", "TruncatedNormal"),
+        options=(
+            *("glorot_normal", "he_normal", "orthogonal", "RandomNormal", "TruncatedNormal"),
+            *("uniform", "normal", "kaiming_uniform", "kaiming_normal"),
+        ),
     ),
     "init_std": Hyperparameter(
         slot=5,
@@ -68,8 +73,12 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
         low=0.0,
         open_low=True,
     ),
-    "b_init": Hyperparameter(slot=6, meaning="bias initialiser", options=("zeros",)),
-    "activation": Hyperparameter(slot=7, meaning="of hidden layers", options=("relu", "tanh")),
+    "b_init": Hyperparameter(slot=6, meaning="bias initialiser", options=("zeros", "0.01")),
+    "activation": Hyperparameter(
+        slot=7,
+        meaning="of hidden layers",
+        options=("relu", "tanh", "sigmoid", "gelu", "leaky_relu", "silu"),
+    ),
     "train_fraction": Hyperparameter(
         slot=8, meaning="share of the training images used", low=0.0, high=1.0, open_low=True
     ),
@@ -80,7 +89,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
         slot=10, meaning="in the denominator of adam and rmsprop", low=0.0, open_low=True
     ),
     "weight_decay": Hyperparameter(
-        slot=11, meaning="coupled decay, added to the gradient of every parameter", low=0.0
+        slot=11, meaning="of every parameter: added to the gradient, of adamw to the step", low=0.0
     ),
     "frequency": Hyperparameter(slot=12, meaning="b of the signal a·sin(b·x)"),
     "amplitude": Hyperparameter(slot=13, meaning="a of the signal a·sin(b·x)"),

@@ -4,6 +4,7 @@ The driver takes from here what the plan records; each worker builds the same jo
 Images come from the cache folder, mapped into memory, so that processes share one copy.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,15 @@ from zoogen import signals
 from zoogen.archs import arch_family
 from zoogen.datasets import PreparedImages, load_images
 from zoogen.description import Architecture
+from zoogen.distributions import support
 from zoogen.errors import DataError
+from zoogen.hyperparameters import HYPERPARAMETERS
 from zoogen.images.catalog import CLASSES
 from zoogen.members import Member
 from zoogen.plan import Plan
 from zoogen.recipes import SINE, ClassifierRecipe, Recipe, SignalRecipe
 from zoogen.train.job import ImageData, ImageJob, Job, SignalJob
+from zoogen.varied import Varied, member_architecture, varies
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -32,6 +36,15 @@ class Material:
     architecture: Architecture
     images: ImageData | None
     """None for sine waves."""
+    network_of: Callable[[Member], Architecture] | None = None
+    """Each member's own architecture, of which `architecture` is an example; None: all share it."""
+
+    @property
+    def planned(self) -> Architecture | Varied:
+        """What the plan is made for."""
+        if self.network_of is None:
+            return self.architecture
+        return Varied(example=self.architecture, of=self.network_of)
 
 
 def load_material(
@@ -54,7 +67,15 @@ def load_material(
         identity=asdict(prepared.identity),
         architecture=_image_architecture(recipe, arch, prepared),
         images=prepared.data,
+        network_of=_network_of(recipe, arch, prepared) if varies(arch) else None,
     )
+
+
+def _network_of(
+    recipe: Recipe, arch: str, prepared: PreparedImages
+) -> Callable[[Member], Architecture]:
+    channels, side = prepared.identity.channels, prepared.identity.side
+    return partial(member_architecture, arch, _options(recipe), (channels, side, side))
 
 
 def _image_architecture(recipe: Recipe, arch: str, prepared: PreparedImages) -> Architecture:
@@ -63,7 +84,12 @@ def _image_architecture(recipe: Recipe, arch: str, prepared: PreparedImages) -> 
         shape, outputs = (channels, side, side), CLASSES
     else:
         shape, outputs = (2,), channels
-    return arch_family(arch).describe(input_shape=shape, classes=outputs)
+    options = {} if varies(arch) else _options(recipe)
+    return arch_family(arch).describe(input_shape=shape, classes=outputs, **options)
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    return dict(recipe.options) if isinstance(recipe, ClassifierRecipe) else {}
 
 
 def job_of_plan(plan: Plan, *, data_dir: Path | None, download: bool) -> Job:
@@ -95,6 +121,10 @@ def make_job(recipe: Recipe, material: Material) -> Job:
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
             checkpoints=recipe.checkpoints,
+            warmup_share=recipe.warmup_share,
+            final_rate=recipe.final_rate,
+            choices=text_choices(recipe),
+            network_of=material.network_of,
         )
     return SignalJob(
         architecture=material.architecture,
@@ -103,7 +133,15 @@ def make_job(recipe: Recipe, material: Material) -> Job:
         steps=recipe.steps,
         stop_mse=recipe.stop_mse,
         unfitted_mse=recipe.unfitted_mse,
+        choices=text_choices(recipe),
+        label=partial(_label, material.images) if recipe.label else None,
     )
+
+
+def text_choices(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """The values that members may have of each hyperparameter that is text."""
+    found = {name: support(distribution) for name, distribution in recipe.draws.items()}
+    return {n: tuple(str(v) for v in vs) for n, vs in found.items() if HYPERPARAMETERS[n].options}
 
 
 def _inputs(recipe: SignalRecipe, images: ImageData | None) -> np.ndarray:
@@ -112,6 +150,11 @@ def _inputs(recipe: SignalRecipe, images: ImageData | None) -> np.ndarray:
         return signals.sine_inputs(recipe.points)
     height, width = images.train_images.shape[1:3]
     return signals.pixel_inputs(height, width)
+
+
+def _label(images: ImageData | None, member: Member) -> int:
+    assert images is not None  # only images have labels, as the recipe was checked for
+    return int(signals.with_image(member, images).config["image_label"])
 
 
 def _target(points: int | None, images: ImageData | None, member: Member) -> np.ndarray:

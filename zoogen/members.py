@@ -4,20 +4,21 @@ Member 29,999 costs the same as member 0, and what a member becomes never depend
 beside it: every random number it uses comes from its own seed, by a stream named for its purpose.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd, prod
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from zoogen.distributions import Value
+from zoogen.distributions import Choice, Depends, Distribution, Value
 from zoogen.hyperparameters import HYPERPARAMETERS, SLOTS
-from zoogen.recipe import ClassifierRecipe, Recipe, Shares
+from zoogen.recipe import ClassifierRecipe, Grid, Recipe, Shares
 
 Split: TypeAlias = Literal["train", "val", "test"]
-Purpose: TypeAlias = Literal["config", "init", "subset", "order", "dropout", "split"]
-PURPOSES: tuple[Purpose, ...] = ("config", "init", "subset", "order", "dropout", "split")
+Purpose: TypeAlias = Literal["config", "init", "subset", "order", "dropout", "split", "arch"]
+PURPOSES: tuple[Purpose, ...] = ("config", "init", "subset", "order", "dropout", "split", "arch")
 SPLIT_BLOCK = 10
 """Shares are exact in each block of so many consecutive members."""
 
@@ -89,7 +90,11 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
     """
     seed = member_seed(zoo_seed, index)
     numbers = stream(seed, "config").random(SLOTS).tolist()
-    drawn = {n: d.at(numbers[HYPERPARAMETERS[n].slot]) for n, d in recipe.draws.items()}
+    if isinstance(recipe, ClassifierRecipe) and recipe.grid is not None:
+        place = grid_place(recipe.draws, recipe.grid, index)
+        numbers = [place.numbers.get(slot, number) for slot, number in enumerate(numbers)]
+        seed = member_seed(zoo_seed, place.repeat) if recipe.grid.fixed else seed
+    drawn = draw_values(recipe.draws, numbers)
     config: dict[str, Value] = {
         "dataset": dataset,
         "dnn_architecture": arch,
@@ -99,6 +104,51 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
     }
     split = split_of(recipe.shares, zoo_seed=zoo_seed, index=index)
     return Member(index=index, seed=seed, split=split, config=config)
+
+
+def draw_values(draws: Mapping[str, Distribution], numbers: Sequence[float]) -> dict[str, Value]:
+    """A value for each hyperparameter, from the number of its slot.
+
+    Args:
+        draws: distributions by hyperparameter.
+        numbers: one in [0, 1) for each slot.
+    """
+    number = {name: numbers[HYPERPARAMETERS[name].slot] for name in draws}
+    values = {n: d.at(number[n]) for n, d in draws.items() if not isinstance(d, Depends)}
+    depending = {
+        n: d.given(values[d.on]).at(number[n]) for n, d in draws.items() if isinstance(d, Depends)
+    }
+    return {**values, **depending}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GridPlace:
+    """Where a member stands in a grid."""
+
+    numbers: Mapping[int, float]
+    """By slot: the number that draws the place's value."""
+    repeat: int
+    """Which network of its combination it is, from 0."""
+
+
+def grid_size(draws: Mapping[str, Distribution]) -> int:
+    """Combinations of the values that the choices have."""
+    return prod(len(d.options) for d in draws.values() if isinstance(d, Choice))
+
+
+def grid_place(draws: Mapping[str, Distribution], grid: Grid, index: int) -> GridPlace:
+    """The place of a member; behind the last place the grid begins again with other seeds."""
+    places = grid_size(draws) * grid.seeds
+    laps, at = divmod(index, places)
+    # A step near the golden section, without a common divisor: every place is met once.
+    step = next(s for s in range(int(places * 0.618) + 1, 2 * places + 2) if gcd(s, places) == 1)
+    repeat, cell = divmod(at * step % places, grid_size(draws))
+    numbers: dict[int, float] = {}
+    for name, distribution in draws.items():
+        if isinstance(distribution, Choice):
+            cell, option = divmod(cell, len(distribution.options))
+            numbers[HYPERPARAMETERS[name].slot] = (option + 0.5) / len(distribution.options)
+    return GridPlace(numbers=numbers, repeat=repeat + laps * grid.seeds)
 
 
 def _schedule(recipe: Recipe, index: int) -> dict[str, Value]:

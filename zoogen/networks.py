@@ -213,7 +213,9 @@ def _fill_group(
     """Copy the weights of some rows of a row group, numbered from its first."""
     metadata = parquet.metadata.row_group(group)
     chunk = metadata.column(metadata.num_columns - 1)
-    plain = plain_rows(file, chunk, values=metadata.num_rows * out.shape[1])
+    # Lists of different lengths could hold so many values by chance.
+    even = pa.types.is_fixed_size_list(parquet.schema_arrow.field(WEIGHTS).type)
+    plain = plain_rows(file, chunk, values=metadata.num_rows * out.shape[1]) if even else None
     if plain is not None:
         plain.copy(_runs(rows), out)
         return

@@ -46,7 +46,8 @@ class ZooOptions:
     dataset: Annotated[str, _flag("NAME")]
     """Images by name: digits, mnist, fashion_mnist, cifar10, svhn; or sine (for siren)."""
     arch: Annotated[str, _flag("NAME")]
-    """Architecture: arch1, arch2, siren."""
+    """Architecture: arch1, arch2, schuerholt_small, schuerholt_large, mlp, vit,
+    resnet, wildpark, siren."""
     recipe: Annotated[str | None, _flag("NAME", "the published one, which may take days")] = None
     """Hyperparameter distributions and schedule: a recipe's name, or quick (minutes)."""
     members: Annotated[int | None, _flag("N", "the recipe's")] = None
@@ -107,17 +108,20 @@ class DistributionOptions:
     """
 
     activation: Annotated[str | None, _drawn("NAMES")] = None
-    """relu, tanh."""
+    """relu, tanh, sigmoid, gelu, leaky_relu, silu."""
     dropout: Annotated[str | None, _drawn("RATES")] = None
     """Dropout rate after each activation, 0 to below 1."""
     optimizer: Annotated[str | None, _drawn("NAMES")] = None
-    """sgd, adam, rmsprop."""
+    """sgd, adam, rmsprop, adamw."""
     learning_rate: Annotated[str | None, _drawn("NUMBERS")] = None
-    """Constant step size, above 0."""
+    """Step size, above 0; constant, or the highest of the recipe's schedule."""
     l2reg: Annotated[str | None, _drawn("NUMBERS")] = None
     """l2 in l2·Σw² over the kernels, 0 or more."""
+    weight_decay: Annotated[str | None, _drawn("NUMBERS")] = None
+    """Decay of every parameter, 0 or more: in the gradient, of adamw beside it."""
     w_init: Annotated[str | None, _drawn("NAMES")] = None
-    """glorot_normal, he_normal, orthogonal, RandomNormal, TruncatedNormal."""
+    """glorot_normal, he_normal, orthogonal, RandomNormal, TruncatedNormal, uniform, normal,
+    kaiming_uniform, kaiming_normal."""
     init_std: Annotated[str | None, _drawn("NUMBERS")] = None
     """Standard deviation of RandomNormal and TruncatedNormal."""
     train_fraction: Annotated[str | None, _drawn("NUMBERS")] = None

@@ -53,7 +53,8 @@ class Plan:
     family: str
     """What `--arch` calls it."""
     parameters: int
-    """Length of each network's weights, buffers included; of several architectures the largest."""
+    """Length of each network's weights, buffers included; where they differ an estimate, in
+    converted zoos the largest."""
     seed: int
     first: int = 0
     """Index of the first member."""
@@ -93,6 +94,11 @@ class Plan:
             raise PlanError(f"checkpoints {self.checkpoints} lie outside 0 … {self.epochs} epochs")
         if sum(self.shares) != 10 or min(self.shares) < 0:
             raise PlanError(f"shares of train, val and test add up to 10, got {self.shares}")
+
+    @property
+    def length(self) -> int | None:
+        """Length of every network's weights; None where they differ."""
+        return None if self.architecture is None else self.parameters
 
     @property
     def name(self) -> str:

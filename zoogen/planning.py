@@ -13,13 +13,14 @@ from zoogen.plan import PROSE, ColumnType, Plan
 from zoogen.platforms import Platform
 from zoogen.recipe import ClassifierRecipe, Recipe, core_seconds
 from zoogen.recipe import to_json as recipe_to_json
+from zoogen.varied import Varied, mean_parameters
 
 
 def make_plan(
     recipe: Recipe,
     *,
     data: Mapping[str, Any],
-    architecture: Architecture,
+    architecture: Architecture | Varied,
     seed: int,
     platform: Platform,
     group_size: int,
@@ -30,7 +31,7 @@ def make_plan(
         recipe: overrides included.
         data: identity of the images or signals, plain values; `name` is what `--dataset` calls
             it, and images have their number as `train_size`, which scales the time estimate.
-        architecture: what every member is.
+        architecture: what every member is, or how each has its own.
         seed: of the zoo.
         platform: engine included.
         group_size: members that the engine takes at once.
@@ -39,13 +40,14 @@ def make_plan(
         PlanError: the recipe cannot be planned, for instance with configurations of mixed types.
     """
     images = isinstance(recipe, ClassifierRecipe)
+    example = architecture.example if isinstance(architecture, Varied) else architecture
     head = range(min(recipe.members, BLOCK))
-    drawn = (
+    drawn = [
         members.draw_member(
-            recipe, zoo_seed=seed, index=i, dataset=data["name"], arch=architecture.family
+            recipe, zoo_seed=seed, index=i, dataset=data["name"], arch=example.family
         )
         for i in head
-    )
+    ]
     seconds = core_seconds(
         recipe, {"train_fraction": 1.0}, train_images=data["train_size"] if images else 0
     )
@@ -54,9 +56,9 @@ def make_plan(
         kind="images" if images else "signals",
         recipe={k: v for k, v in parts.items() if k not in {*PROSE, "members"}},
         data=json.loads(json.dumps(data)),
-        architecture=architecture.content_id,
-        family=architecture.family,
-        parameters=architecture.parameters,
+        architecture=None if example is not architecture else example.content_id,
+        family=example.family,
+        parameters=_parameters(architecture, drawn),
         seed=seed,
         stop=recipe.members,
         epochs=recipe.epochs,
@@ -68,6 +70,12 @@ def make_plan(
         shard_rule=_shard_rule(images=images, group_size=group_size),
         platform=platform,
     )
+
+
+def _parameters(architecture: Architecture | Varied, drawn: Iterable[members.Member]) -> int:
+    if isinstance(architecture, Varied):
+        return mean_parameters(map(architecture.of, drawn))
+    return architecture.parameters
 
 
 def _shard_rule(*, images: bool, group_size: int) -> ShardRule:

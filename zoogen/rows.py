@@ -20,6 +20,7 @@ from zoogen.members import Member
 from zoogen.plan import Plan
 from zoogen.schema import PLAN_KEY, WEIGHTS, columns, properties, schema
 from zoogen.train.job import Snapshot
+from zoogen.varied import arch_ids
 
 STATUSES = ("ok", "diverged", "unfitted")
 
@@ -153,9 +154,10 @@ def _identity(plan: Plan, indices: Sequence[int], spec: ShardSpec) -> dict[str, 
     """The columns that follow from the plan: who a member is and how it was configured."""
     drawn = {m.index: m for m in plan.draw(spec.members)}
     rows = [drawn[i] for i in indices]
+    archs = arch_ids(plan, drawn.values())
     values: dict[str, list[Any]] = {
         "member": [m.index for m in rows],
-        "arch": [plan.architecture] * len(rows),
+        "arch": [archs[m.index] for m in rows],
         "split": [m.split for m in rows],
         "seed": [m.seed for m in rows],
     }
@@ -180,7 +182,7 @@ def _metrics(snapshot: Snapshot) -> dict[str, float | None]:
     if snapshot.status == "diverged":
         return {}
     metrics = {
-        name: float(value) if value is not None and math.isfinite(value) else None
+        name: value if value is not None and math.isfinite(value) else None
         for name, value in snapshot.metrics.items()
     }
     train, test = metrics.get("train_accuracy"), metrics.get("test_accuracy")
@@ -190,10 +192,16 @@ def _metrics(snapshot: Snapshot) -> dict[str, float | None]:
 
 def _weights(plan: Plan, rows: Sequence[Snapshot], kind: Any) -> Any:
     for row in rows:
-        if row.weights.dtype != np.float32 or row.weights.shape != (plan.parameters,):
+        wanted = row.weights.size if plan.length is None else plan.length
+        if row.weights.dtype != np.float32 or row.weights.shape != (wanted,):
             raise ShardError(
-                f"member {row.member}: wanted {plan.parameters} float32 weights, "
+                f"member {row.member}: wanted {wanted} float32 weights, "
                 f"got {row.weights.shape} {row.weights.dtype}"
             )
     flat = np.concatenate([row.weights for row in rows])
+    if plan.length is None:
+        offsets = np.cumsum([0, *(row.weights.size for row in rows)])
+        return pa.LargeListArray.from_arrays(
+            pa.array(offsets, pa.int64()), pa.array(flat), type=kind
+        )
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind)

@@ -90,6 +90,12 @@ SINE_PROPERTIES = (
     _property("frequency", "b of the signal a·sin(b·x)", "1"),
     _property("amplitude", "a of the signal a·sin(b·x)", "1"),
 )
+LABEL = Column(
+    name="label",
+    type=pa.int64(),
+    role="property",
+    meaning="class of the image that it is fitted to",
+)
 SIGNAL_PROPERTIES = (_property("mse", "mean squared error over the sample points", "1"),)
 
 
@@ -98,7 +104,7 @@ def columns(plan: Plan) -> tuple[Column, ...]:
     config = tuple(_config_column(name, kind) for name, kind in plan.config_columns.items())
     weights = Column(
         name=WEIGHTS,
-        type=weights_type(None if plan.architecture is None else plan.parameters),
+        type=weights_type(plan.length),
         role="weights",
         meaning="flat parameters in the order of the description's tensors, buffers last",
     )
@@ -116,7 +122,8 @@ def _usual_properties(plan: Plan) -> tuple[Column, ...]:
     if plan.kind == "images":
         return IMAGE_PROPERTIES
     sine = SINE_PROPERTIES if plan.dataset == SINE else ()
-    return (*sine, *SIGNAL_PROPERTIES)
+    label = (LABEL,) if plan.recipe.get("label") else ()
+    return (*sine, *label, *SIGNAL_PROPERTIES)
 
 
 def schema(plan: Plan, platform: Platform | None = None) -> Any:

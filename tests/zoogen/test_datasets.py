@@ -14,7 +14,7 @@ from PIL import Image
 
 from zoogen.datasets import PreparedImages, load_images
 from zoogen.errors import DataError
-from zoogen.recipe import ImagePrep
+from zoogen.recipe import ImagePrep, normalised
 
 LABEL_COUNTS = {  # as published: MNIST's digits are uneven
     ("mnist", "train"): [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
@@ -116,6 +116,32 @@ def test_grey_is_the_exact_mean_of_the_channels(image_slices: Path, cache_dir: P
     np.testing.assert_allclose(seen, mean, atol=1e-13)
     luma = (colour @ np.array([0.299, 0.587, 0.114])) / 127.5 - 1
     assert np.abs(seen - luma).max() > 0.1
+
+
+@pytest.mark.data
+def test_luma_of_the_middle_is_pillows(image_slices: Path, cache_dir: Path):
+    prep = ImagePrep(side=28, crop=28, colour="luma")
+    data = load_images("svhn", prep, data_dir=image_slices).data
+    assert data.train_images.dtype == np.uint8
+    assert (data.scale, data.shift) == ((1 / 127.5,), (-1.0,))
+    images = [Image.fromarray(a) for a in originals(image_slices, "svhn", "train", 20)]
+    expected = [np.asarray(i.convert("L"))[2:30, 2:30, None] for i in images]
+    assert np.array_equal(data.train_images[:20], np.stack(expected))
+    resized = load_images("mnist", prep, data_dir=image_slices).data
+    plain = load_images("mnist", ImagePrep(), data_dir=image_slices).data
+    assert np.array_equal(resized.train_images, plain.train_images)
+
+
+@pytest.mark.data
+def test_channels_can_be_normalised_one_by_one(image_slices: Path, cache_dir: Path):
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+    prep = ImagePrep(**normalised(mean, std))
+    data = load_images("cifar10", prep, data_dir=image_slices).data
+    seen = data.train_images * np.array(data.scale) + np.array(data.shift)
+    wanted = (data.train_images / 255 - np.array(mean)) / np.array(std)
+    np.testing.assert_allclose(seen, wanted, atol=1e-12)
+    with pytest.raises(DataError, match="has 3 numbers, one for each channel, and mnist has 1"):
+        load_images("mnist", prep, data_dir=image_slices)
 
 
 @pytest.mark.data

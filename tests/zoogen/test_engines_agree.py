@@ -9,9 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.zoogen.arch_cases import CLASSIFIERS
 from tests.zoogen.engine_cases import (
     ABSURD,
     CLASSIFIER,
+    Rows,
     architecture,
     classifier,
     disagreements,
@@ -26,7 +28,7 @@ from zoogen.archs import to_module
 from zoogen.members import Member
 from zoogen.train.engines import ENGINES, load_engine
 from zoogen.train.init import initial_weights
-from zoogen.train.job import Job, Precision
+from zoogen.train.job import ImageJob, Job, Precision
 
 ENGINES_UNDER_TEST = [name for name in ENGINES if name != "loop"]
 # float64: weights are stored as float32, so they agree to its last bit; metrics are not rounded.
@@ -94,6 +96,72 @@ def test_each_step_of_every_kind_beside_a_diverging_member(
         np.abs(ours[m.index, 4].weights - ours[m.index, 0].weights).max() for m in members[1:-1]
     ]
     assert min(moved) > 1e-3
+
+
+@pytest.mark.parametrize("arch", sorted(set(CLASSIFIERS) - {"arch1", "arch2"}))
+def test_every_architecture_by_every_optimizer(arch: str) -> None:
+    """Exactly, with dropout, decay and a schedule; `native` is tried on its own architectures."""
+    job = image_job(arch, epochs=3, batch_size=8, precision="float64", data=few_images(arch))
+    job = replace(job, warmup_share=0.34, final_rate=1e-4)
+    members = [
+        classifier(
+            i, optimizer=optimizer, activation=activation, dropout=0.3, weight_decay=0.01,
+            learning_rate=0.05 if optimizer == "sgd" else 0.002, momentum=0.9,
+        )
+        for i, (optimizer, activation) in enumerate(
+            [("sgd", "gelu"), ("adamw", "sigmoid"), ("adam", "leaky_relu"), ("rmsprop", "silu")]
+        )
+    ]  # fmt: skip
+    ours, reference = (without_noise(job, train(e, job, members)) for e in ("vmap", "loop"))
+    assert disagreements(ours, reference, **ALLOWED["float64"]) == []
+    for m in members:
+        assert np.abs(ours[m.index, 3].weights - ours[m.index, 0].weights).max() > 1e-3
+    constant = train("loop", replace(job, final_rate=None, warmup_share=0.0), members)
+    assert disagreements(constant, reference, **ALLOWED["float64"]) != []
+
+
+def without_noise(job: ImageJob, rows: Rows) -> Rows:
+    """Attention's key biases set to zero: a softmax does not see what all keys have in common.
+
+    So their gradient is rounding noise and decay, and Adam makes steps of whatever it is.
+    """
+    keys = np.zeros(job.architecture.parameters, dtype=bool)
+    for t in job.architecture.tensors:
+        keys[t.offset : t.offset + t.size] = t.name.endswith("key.bias")
+    return {
+        key: replace(row, weights=np.where(keys, np.float32(0), row.weights))
+        for key, row in rows.items()
+    }
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_compiled_sigmoid_and_gelu(precision: Precision) -> None:
+    native = load_engine("native")
+    job = image_job("arch1", epochs=3, batch_size=8, precision=precision, data=few_images("arch1"))
+    if reason := native.refusal(job):
+        pytest.skip(reason)
+    members = [
+        classifier(i, activation=activation, dropout=rate)
+        for i, (activation, rate) in enumerate(
+            [("sigmoid", 0.0), ("sigmoid", 0.3), ("gelu", 0.0), ("gelu", 0.3)]
+        )
+    ]
+    ours, reference = train("native", job, members), train("loop", job, members)
+    assert disagreements(ours, reference, **ALLOWED[precision]) == []
+    relu = [replace(m, config={**m.config, "activation": "relu"}) for m in members]
+    assert disagreements(train("native", job, relu), reference, **ALLOWED[precision]) != []
+
+
+def test_the_compiled_engine_says_what_it_lacks() -> None:
+    native = load_engine("native")
+    if reason := native.refusal(image_job()):
+        pytest.skip(reason)
+    for change, sentence in [
+        ({"final_rate": 1e-5}, "it keeps learning rates constant"),
+        ({"choices": {"activation": ("relu", "silu")}}, "it has no activation 'silu'"),
+        ({"choices": {"optimizer": ("adamw",)}}, "it has no optimizer 'adamw'"),
+    ]:
+        assert native.refusal(replace(image_job(), **change)) == sentence
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.zoogen.arch_cases import random_weights, smallest
 from zoogen.archs import ARCHS, to_module
 from zoogen.archs.chain import single
 from zoogen.description import Architecture, Edge, Node, Space, TensorSpec
@@ -20,13 +21,20 @@ CASES = {
     "arch2-colour": ("arch2", (3, 28, 28), 10, {}),
     "siren": ("siren", (1,), 1, {}),
     "siren-image": ("siren", (2,), 3, {"width": 8, "depth": 5}),
+    **{name: name for name in ARCHS if name not in {"arch1", "arch2", "siren"}},
 }
-SITES = {"arch1": 3, "arch2": 4, "siren": 0}
+SITES = {
+    **{"arch1": 3, "arch2": 4, "siren": 0, "schuerholt_small": 3, "schuerholt_large": 4, "mlp": 2},
+    **{"vit": 5, "resnet": 0, "wildpark": 0},
+}
 
 
 @pytest.fixture(params=CASES)
 def architecture(request) -> Architecture:
-    name, shape, classes, options = CASES[request.param]
+    case = CASES[request.param]
+    if isinstance(case, str):
+        return smallest(case)
+    name, shape, classes, options = case
     return ARCHS[name].describe(input_shape=shape, classes=classes, **options)
 
 
@@ -37,7 +45,7 @@ def rng() -> np.random.Generator:
 
 def _drawn(architecture: Architecture, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
     """Weights and an input that leave every unit at work."""
-    weights = rng.normal(scale=0.2, size=architecture.parameters)
+    weights = random_weights(architecture, rng)
     return weights, torch.from_numpy(rng.normal(size=(6, *architecture.input_shape)))
 
 
@@ -65,7 +73,7 @@ def test_the_comparison_sees_another_activation_and_another_weight(architecture,
         config={"activation": "relu"},
     )
     assert not torch.allclose(by_weight, expected, rtol=0, atol=1e-6)
-    if architecture.family != "siren":
+    if any(node.activation == "config.activation" for node in architecture.nodes):
         by_activation = forward(
             architecture,
             parameters_of(architecture, torch.from_numpy(weights)),
@@ -129,7 +137,8 @@ def test_dropout_sees_activations_not_what_goes_into_them(rng):
 
 
 def test_vmap_over_members_equals_one_after_the_other(architecture, rng):
-    weights = torch.from_numpy(rng.normal(scale=0.2, size=(3, architecture.parameters)))
+    rows = [random_weights(architecture, rng) for _ in range(3)]
+    weights = torch.from_numpy(np.stack(rows))
     _, x = _drawn(architecture, rng)
     network = plan_forward(architecture, {"activation": "relu"})
 
@@ -148,7 +157,13 @@ def test_gradients_reach_every_parameter(architecture, rng):
     parameters = parameters_of(architecture, flat)
     forward(architecture, parameters, x, config={"activation": "tanh"}).square().sum().backward()
     assert flat.grad is not None
-    assert (flat.grad != 0).all()
+    for t in architecture.tensors:
+        grad = flat.grad[t.offset : t.offset + t.size]
+        # A constant added to all keys leaves the softmax alone.
+        assert (grad.abs() > 1e-12).any() == (not t.name.endswith("key.bias")), t.name
+        # A ReLU of its own may be off for all of these inputs.
+        if "relu" not in {n.activation for n in architecture.nodes} and "key" not in t.name:
+            assert (grad != 0).all(), t.name
 
 
 @pytest.mark.parametrize("name", ["arch1", "arch2"])
@@ -255,9 +270,9 @@ def test_node_that_nothing_feeds_is_refused():
 def test_unknown_operation_names_itself_and_the_way_out():
     architecture = _residual_net()
     nodes = tuple(
-        replace(node, op="attention") if node.name == "b" else node for node in architecture.nodes
+        replace(node, op="concat") if node.name == "b" else node for node in architecture.nodes
     )
-    with pytest.raises(PlanError, match=r"knows no 'attention' \(node 'b'\).*family's module"):
+    with pytest.raises(PlanError, match=r"knows no 'concat' \(node 'b'\).*family's module"):
         plan_forward(replace(architecture, nodes=nodes), {})
 
 
@@ -267,8 +282,43 @@ def test_missing_activation_is_named():
         plan_forward(architecture, {})
 
 
-def test_graphs_that_are_no_chain_have_no_generic_module():
-    from zoogen.archs.modules import build
+def test_graphs_that_are_no_chain_have_a_module_too(rng):
+    architecture = _residual_net()
+    nodes = tuple(replace(n, op="linear") if n.name in "abc" else n for n in architecture.nodes)
+    architecture = replace(architecture, nodes=nodes)
+    weights, x = _drawn(architecture, rng)
+    y = to_module(architecture, weights, {})(x)
+    parameters = parameters_of(architecture, torch.from_numpy(weights))
+    assert torch.allclose(y, forward(architecture, parameters, x, config={}), atol=1e-12)
 
-    with pytest.raises(PlanError, match="residual is no chain of layers"):
-        build(_residual_net(), {})
+
+def _with_training_norms(module: nn.Module) -> nn.Module:
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.train()
+    return module
+
+
+def test_batch_norms_train_as_torch_has_them(rng):
+    """Outputs by the batch, and new running statistics, for one network and for several."""
+    architecture = smallest("resnet")
+    rows = [random_weights(architecture, rng) for _ in range(2)]
+    x = torch.from_numpy(rng.normal(size=(6, *architecture.input_shape)))
+    network = plan_forward(architecture, {})
+
+    def train(parameters: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        statistics: dict[str, Tensor] = {}
+        return network(parameters, x, None, statistics), statistics
+
+    stacked = parameters_of(architecture, torch.from_numpy(np.stack(rows)))
+    outputs, statistics = torch.func.vmap(train)(stacked)
+    for i, row in enumerate(rows):
+        module = _with_training_norms(to_module(architecture, row, {}))
+        assert torch.allclose(outputs[i], module(x), rtol=0, atol=1e-9)
+        state = module.state_dict()
+        buffers = {t.name for t in architecture.tensors if t.role == "buffer"}
+        assert set(statistics) == buffers
+        for name in buffers:
+            assert torch.allclose(statistics[name][i], state[name], rtol=0, atol=1e-9)
+    in_evaluation = network(parameters_of(architecture, torch.from_numpy(rows[0])), x)
+    assert not torch.allclose(in_evaluation, outputs[0], rtol=0, atol=1e-3)

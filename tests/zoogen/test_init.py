@@ -44,6 +44,10 @@ def normal(std: float):
     return stats.norm(0, std)
 
 
+def between(bound: float):
+    return stats.uniform(-bound, 2 * bound)
+
+
 def cut(std: float):
     return stats.truncnorm(-2, 2, 0, std)
 
@@ -55,6 +59,10 @@ def cut(std: float):
         ("glorot_normal", cut(math.sqrt(2 / 288) / TRUNCATED_STD), normal(math.sqrt(2 / 288))),
         ("RandomNormal", normal(0.05), cut(0.05 / TRUNCATED_STD)),
         ("TruncatedNormal", cut(0.05), cut(0.05 / TRUNCATED_STD)),
+        ("uniform", stats.uniform(0, 1), stats.uniform(-1, 2)),
+        ("normal", normal(1.0), normal(0.9)),
+        ("kaiming_normal", normal(math.sqrt(2 / 144)), cut(math.sqrt(2 / 144) / TRUNCATED_STD)),
+        ("kaiming_uniform", between(math.sqrt(6 / 144)), between(math.sqrt(3 / 144))),
     ],
 )
 def test_laws_of_the_second_convolution(w_init: str, law, wrong) -> None:
@@ -164,10 +172,17 @@ def test_golden_start() -> None:
 GOLDEN = [-0.04141109436750412, -0.11589094251394272, -0.06473302096128464]
 
 
+def test_biases_have_the_named_value() -> None:
+    weights = initial_weights(ARCH1, member(w_init="normal", init_std=1.0, b_init="0.01"))
+    for tensor in ARCH1.tensors:
+        values = weights[tensor.offset : tensor.offset + tensor.size]
+        assert (values == np.float32(0.01)).all() == (tensor.role == "bias")
+
+
 def test_refusals() -> None:
     with pytest.raises(PlanError, match="no initialiser 'zeros'; there are: he_normal, "):
         initial_weights(ARCH1, member(w_init="zeros", init_std=0.1))
-    token = replace(ARCH1.tensors[0], role="token")
-    odd = replace(ARCH1, tensors=(token, *ARCH1.tensors[1:]))
-    with pytest.raises(PlanError, match=r"no initialiser for tensor 'conv1\.weight'"):
+    buffer = replace(ARCH1.tensors[0], role="buffer")
+    odd = replace(ARCH1, tensors=(buffer, *ARCH1.tensors[1:]))
+    with pytest.raises(PlanError, match=r"no initial value for buffer 'conv1\.weight'"):
         initial_weights(odd, member(w_init="he_normal", init_std=0.1))

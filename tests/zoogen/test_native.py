@@ -55,7 +55,7 @@ def _with_node(architecture: Architecture, name: str, **changes: object) -> Arch
     ("architecture", "reason"),
     [
         (_with_node(ARCH2, "conv1", padding=(1, 1)), "it has no padded convolution (conv1)"),
-        (_with_node(ARCH2, "conv3", activation="gelu"), "it has no activation 'gelu' (conv3)"),
+        (_with_node(ARCH2, "conv3", activation="silu"), "it has no activation 'silu' (conv3)"),
         (_with_node(ARCH2, "pool1", stride=(1, 1)), "it wants pools that do not overlap (pool1)"),
         (_with_node(ARCH2, "fc1", op="layer_norm"), "it has no layer_norm"),
         (

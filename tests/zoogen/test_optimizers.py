@@ -27,6 +27,7 @@ ALL = {
     "adam": hyperparameters(optimizer="adam"),
     "adam_siren": hyperparameters(optimizer="adam", epsilon=1e-8, weight_decay=1e-2),
     "rmsprop": hyperparameters(optimizer="rmsprop", learning_rate=0.01),
+    "adamw": hyperparameters(optimizer="adamw", learning_rate=0.02, weight_decay=0.3, l2reg=0.1),
     "l2": hyperparameters(optimizer="adam", l2reg=0.1, learning_rate=0.003),
     "sgd_l2": hyperparameters(l2reg=0.1, weight_decay=0.02, momentum=0.5),
     "rmsprop_l2": hyperparameters(optimizer="rmsprop", l2reg=0.2, learning_rate=0.001),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.zoogen.arch_cases import CLASSES, random_weights, smallest
 from zoogen.archs import ARCHS, to_module
 from zoogen.description import Architecture, Axis, Factor, Space, TensorSpec
 from zoogen.permute import Symmetry, draw_symmetry, gather, permute
@@ -18,12 +19,27 @@ CASES = {
     "arch2-colour": ("arch2", (3, 28, 28), 10, {}, "relu"),
     "siren": ("siren", (1,), 1, {}, "none"),
     "siren-image": ("siren", (2,), 3, {"width": 8, "depth": 5}, "none"),
+    "schuerholt-large": ("schuerholt_large", (1, 32, 32), 10, {}, "gelu"),
+    "mlp": ("mlp", (1, 6, 6), 10, {"width": 8}, "sigmoid"),
 }
+CHAINS = tuple(CASES)
+CASES |= {
+    name: (name, smallest(name).input_shape, CLASSES, {}, "none")
+    for name in ARCHS
+    if name not in {case[0] for case in CASES.values()} | {"schuerholt_small"}
+}
+"""A new architecture is proved here by being registered."""
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-10}
 
 
 @pytest.fixture(params=CASES)
 def case(request) -> tuple[Architecture, str]:
+    name, shape, classes, options, activation = CASES[request.param]
+    return ARCHS[name].describe(input_shape=shape, classes=classes, **options), activation
+
+
+@pytest.fixture(params=CHAINS)
+def chain(request) -> tuple[Architecture, str]:
     name, shape, classes, options, activation = CASES[request.param]
     return ARCHS[name].describe(input_shape=shape, classes=classes, **options), activation
 
@@ -35,7 +51,7 @@ def rng() -> np.random.Generator:
 
 def _weights(architecture: Architecture, rng: np.random.Generator, dtype=np.float64) -> np.ndarray:
     scale = 0.04 if architecture.family == "siren" else 0.2
-    return rng.normal(scale=scale, size=architecture.parameters).astype(dtype)
+    return random_weights(architecture, rng, scale=scale).astype(dtype)
 
 
 def _output(
@@ -83,8 +99,27 @@ def test_each_space_alone_leaves_the_output_alone(case, rng):
         assert _change(output, weights, moved) < 1e-10
 
 
-def test_one_axis_alone_changes_the_output(case, rng):
+def test_one_tensor_alone_changes_the_output(case, rng):
+    """Every tensor takes part in the symmetry: without it the function is another."""
     architecture, activation = case
+    weights = _weights(architecture, rng)
+    output = _output(architecture, activation, rng)
+    index, _ = gather(architecture, _moving_symmetry(architecture, rng))
+    checked = 0
+    for tensor in architecture.tensors:
+        at = slice(tensor.offset, tensor.offset + tensor.size)
+        moved = weights.copy()
+        moved[at] = weights[index[at]]
+        # A constant added to all keys leaves the softmax alone, wherever it stands.
+        if np.array_equal(moved, weights) or tensor.name.endswith("key.bias"):
+            continue
+        assert _change(output, weights, moved) > 1e-6, tensor.name
+        checked += 1
+    assert checked > 2
+
+
+def test_one_axis_alone_changes_the_output(chain, rng):
+    architecture, activation = chain
     weights = _weights(architecture, rng)
     output = _output(architecture, activation, rng)
     symmetry = _moving_symmetry(architecture, rng)
@@ -101,7 +136,8 @@ def _moving_symmetry(architecture: Architecture, rng: np.random.Generator) -> Sy
     """Drawn again where chance left a space as it was: four channels stay once in 24 draws."""
     while True:
         symmetry = draw_symmetry(architecture, rng)
-        if all((order != np.arange(len(order))).any() for order in symmetry.orders.values()):
+        # A row for each head, where a space lies within another.
+        if all((order != np.arange(order.shape[-1])).any() for order in symmetry.orders.values()):
             return symmetry
 
 
@@ -136,8 +172,8 @@ def _permute_one_axis(
     return moved
 
 
-def test_applying_to_every_axis_by_hand_equals_permute(case, rng):
-    architecture, _ = case
+def test_applying_to_every_axis_by_hand_equals_permute(chain, rng):
+    architecture, _ = chain
     weights = _weights(architecture, rng)
     symmetry = draw_symmetry(architecture, rng)
     by_hand = weights
@@ -156,7 +192,9 @@ def _with_space(architecture: Architecture, name: str, **changes: bool) -> Archi
 @pytest.mark.parametrize(
     ("name", "wrong_space"),
     [("arch2-colour", "input"), ("arch2-colour", "fc2"), ("arch2-colour", "flatten.position"),
-     ("arch1-relu", "fc"), ("arch1-relu", "conv2.rows"), ("siren-image", "layer5")],
+     ("arch1-relu", "fc"), ("arch1-relu", "conv2.rows"), ("siren-image", "layer5"),
+     ("vit", "place"), ("vit", "classes"), ("vit", "patches.rows"), ("resnet", "classes"),
+     ("resnet", "stage1_1_a.rows")],
 )  # fmt: skip
 def test_the_proof_fails_for_a_space_that_is_wrongly_called_permutable(rng, name, wrong_space):
     family, shape, classes, options, activation = CASES[name]

@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from zoogen.distributions import Choice, Constant, LogUniform, Uniform
+from zoogen.archs import ARCHS
+from zoogen.distributions import Choice, Constant, Depends, LogUniform, Uniform, support
 from zoogen.errors import PlanError
-from zoogen.members import draw_member
+from zoogen.images.catalog import IMAGE_SETS
+from zoogen.members import draw_member, grid_size
 from zoogen.overrides import override
-from zoogen.recipe import core_seconds
+from zoogen.recipe import LATER, Grid, core_seconds
 from zoogen.recipes import (
     RECIPES,
     ClassifierRecipe,
@@ -96,6 +99,83 @@ def test_sine_zoos() -> None:
         assert recipe.draws["epsilon"] == Constant(1e-8)
 
 
+def test_the_model_zoos_as_published() -> None:
+    """Grids: the products of the listed values times ten seeds."""
+    zoos = {n: classifier(n) for n in RECIPES if n.startswith("schuerholt-")}
+    assert len(zoos) == 15
+    sizes = {"mnist": 2_560, "fashion": 2_560, "svhn": 4_320, "cifar10": 1_280}
+    sizes["cifar10-large"] = 1_280
+    for name, recipe in zoos.items():
+        assert (recipe.epochs, recipe.batch_size) == (50, 10)
+        assert recipe.checkpoints == tuple(range(51))
+        assert recipe.draws["b_init"] == Constant("0.01")
+        assert recipe.draws["momentum"] == Constant(0.9)
+        zoo, _, kind = name.removeprefix("schuerholt-").partition("-hyp-")
+        if kind:
+            assert recipe.grid == Grid(seeds=10, fixed=kind == "fixed")
+            assert recipe.members == grid_size(recipe.draws) * 10 == sizes[zoo]
+        else:
+            assert recipe.members == 1_000
+            assert all(isinstance(d, Constant) for d in recipe.draws.values())
+    svhn = zoos["schuerholt-svhn-hyp-rand"]
+    assert svhn.draws["learning_rate"] == Choice((1e-2, 1e-3, 1e-4))
+    assert svhn.draws["weight_decay"] == Choice((0.0, 1e-3, 1e-1))
+    assert (svhn.prep.crop, svhn.prep.colour) == (28, "luma")
+    assert zoos["schuerholt-svhn-seed"].draws["learning_rate"] == Constant(3e-3)
+    mnist = zoos["schuerholt-mnist-seed"].prep
+    assert (255 * mnist.scale, mnist.shift) == pytest.approx((1 / 0.3081, -0.1307 / 0.3081))
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_grid_has_every_combination_with_ten_seeds(fixed: bool) -> None:
+    kind = "fixed" if fixed else "rand"
+    recipe = classifier(f"schuerholt-cifar10-hyp-{kind}")
+    varied = [n for n, d in recipe.draws.items() if isinstance(d, Choice)]
+    members = [
+        draw_member(recipe, zoo_seed=3, index=i, dataset="cifar10", arch="schuerholt_small")
+        for i in range(1_280)
+    ]
+    cells = Counter(tuple(m.config[n] for n in varied) for m in members)
+    assert len(cells) == 128
+    assert set(cells.values()) == {10}
+    assert len({m.seed for m in members}) == (10 if fixed else 1_280)
+    assert len({(m.seed, *(m.config[n] for n in varied)) for m in members}) == 1_280
+    # A few members are a sample of the grid, not one corner of it.
+    head = members[:64]
+    assert all(len({m.config[n] for m in head}) == len(support(recipe.draws[n])) for n in varied)
+
+
+def test_a_hyperparameter_can_depend_on_another() -> None:
+    rates = Depends("optimizer", {"adam": Constant(1e-3), "sgd": LogUniform(0.1, 0.2)})
+    draws = {"optimizer": Choice(("adam", "sgd")), "learning_rate": rates}
+    recipe = replace(classifier("quick-arch1"), draws=draws)
+    assert from_json(json.loads(json.dumps(to_json(recipe)))) == recipe
+    for index in range(20):
+        config = draw_member(recipe, zoo_seed=0, index=index, dataset="mnist", arch="arch1").config
+        rate = float(config["learning_rate"])
+        assert rate == 1e-3 if config["optimizer"] == "adam" else 0.1 <= rate <= 0.2
+    with pytest.raises(PlanError, match=r"learning_rate depends on 'optimizer', which must be dra"):
+        replace(recipe, draws={"learning_rate": rates})
+    with pytest.raises(PlanError, match=r"no distribution for optimizer 'rmsprop'; there are: ad"):
+        rates.given("rmsprop")
+
+
+def test_a_quick_recipe_for_every_architecture_on_every_data_set() -> None:
+    for arch in set(ARCHS) - {"siren"}:
+        for dataset in IMAGE_SETS:
+            recipe = recipe_for(arch, dataset, "quick")
+            assert recipe.name == f"quick-{arch}"
+            seconds = recipe.members * recipe.member_core_seconds
+            assert seconds <= 2 * 25 * 60  # two cores, 25 minutes
+
+
+def test_old_plans_have_no_younger_fields() -> None:
+    """So that a zoo begun before they were there can be continued."""
+    assert not set(to_json(RECIPES["unterthiner2020"])) & set(LATER)
+    assert "crop" not in to_json(RECIPES["unterthiner2020"])["prep"]
+    assert to_json(RECIPES["schuerholt-svhn-seed"])["prep"]["crop"] == 28
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda r: r.name)
 def test_every_recipe_survives_json_and_draws_members(recipe: Recipe) -> None:
     text = json.dumps(to_json(recipe))
@@ -120,6 +200,11 @@ def test_every_recipe_survives_json_and_draws_members(recipe: Recipe) -> None:
         ("siren", "mnist", "quick", "image-inr"),
         ("arch2", "svhn", "sne2024-arch2-train", "sne2024-arch2-train"),
         ("siren", "sine", "sine-af", "sine-af"),
+        ("siren", "mnist", "image-inr-label", "image-inr-label"),
+        ("schuerholt_small", "svhn", None, "schuerholt-svhn-seed"),
+        ("schuerholt_small", "digits", None, "quick-schuerholt_small"),
+        ("schuerholt_large", "cifar10", None, "schuerholt-cifar10-large-seed"),
+        ("mlp", "mnist", None, "mlp-zoo"),
     ],
 )
 def test_which_recipe_a_command_means(arch: str, dataset: str, name: str, wanted: str) -> None:
@@ -137,7 +222,7 @@ def test_which_recipe_a_command_means(arch: str, dataset: str, name: str, wanted
             "quick, sne2024-arch2, sne2024-arch2-train, quick-arch2",
         ),
         ("arch1", "sine", None, "no recipe trains 'arch1' on 'sine': wanted an image data set"),
-        ("vit", "mnist", None, "wanted an architecture with a recipe: arch1, arch2, siren"),
+        ("vgg", "mnist", None, "wanted an architecture with a recipe: arch1, arch2"),
     ],
 )
 def test_wrong_names_list_the_right_ones(arch: str, dataset: str, name: str, message: str):
@@ -188,7 +273,7 @@ def test_distributions_are_overridden_by_text_or_value() -> None:
         ),
         ("quick-arch1", {"draws": {"dropout": "much"}}, "dropout: cannot read 'much'"),
         ("quick-arch1", {"draws": {"dropout": "1"}}, "dropout must be a number in [0, 1), got 1.0"),
-        ("quick-arch1", {"draws": {"activation": "gelu"}}, "activation must be one of relu, tanh"),
+        ("quick-arch1", {"draws": {"activation": "step"}}, "activation must be one of relu, tanh"),
         ("quick-arch1", {"members": 0}, "members and epochs are at least 1, got 0 and 15"),
         ("quick-arch1", {"checkpoints": (50,)}, "different epochs from 0 to 15"),
         ("sine-f", {"checkpoints": (0,)}, "of an INR only the last state is kept"),

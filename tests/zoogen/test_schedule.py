@@ -1,10 +1,13 @@
 """The images a member sees: subsets, batches and orders."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tests.zoogen.engine_cases import image_job
 from zoogen.members import Member
-from zoogen.train.schedule import epoch_order, image_schedule, kind, subset
+from zoogen.train.schedule import epoch_order, image_schedule, kind, learning_rate, subset
 
 
 def member(fraction: float = 0.5, seed: int = 3) -> Member:
@@ -59,3 +62,16 @@ def test_no_member_trains_on_nothing() -> None:
 def test_kinds() -> None:
     assert kind(member(0.5)) == kind(member(0.5, seed=9)) != kind(member(0.25))
     assert kind(Member(index=0, seed=1, split="test", config={"points": 10})) == ()
+
+
+def test_learning_rates_rise_and_then_fall_along_a_cosine() -> None:
+    """Ten epochs of warm-up from a tenth, then a cosine that would end at epoch 100."""
+    job = replace(image_job(), epochs=100, warmup_share=0.1, final_rate=1e-5)
+    rates = [learning_rate(job, 5e-4, epoch) for epoch in range(100)]
+    assert rates[0] == pytest.approx(5e-5)
+    assert np.diff(rates[:11]) == pytest.approx(np.full(10, 4.5e-5))
+    assert rates[10] == max(rates) == pytest.approx(5e-4)
+    assert rates[55] == pytest.approx((5e-4 + 1e-5) / 2)
+    assert 1e-5 < rates[99] < 1.03e-5 < rates[98]
+    assert [learning_rate(image_job(), 0.3, epoch) for epoch in (0, 2)] == [0.3, 0.3]
+    assert learning_rate(job, 1e-6, 90) == pytest.approx(1e-6)  # never above the member's own

@@ -25,6 +25,7 @@ from zoogen.recipes import Recipe, recipe_for
 from zoogen.schema import WEIGHTS
 from zoogen.shards import write_shard
 from zoogen.store import Store
+from zoogen.varied import all_architectures
 
 Zoo: TypeAlias = tuple[Store, Plan]
 FIRST = "shards/part-00000.parquet"
@@ -39,16 +40,19 @@ def digits_zoo(store: Store, *, members: int = 20, epochs: int = 2) -> Plan:
         checkpoints=tuple(range(epochs + 1)),
         draws={"learning_rate": "0.002,0.01,0.05,1e30", "train_fraction": "0.1,0.2"},
     )
-    return _make(store, recipe, names=("digits", "arch1"), shard_members=6)
+    return make_trained(store, recipe, names=("digits", "arch1"), shard_members=6)
 
 
 def sine_zoo(store: Store, *, members: int = 8, steps: int = 70) -> Plan:
     """INRs of sine waves: some reach the goal, some have too few steps."""
     recipe = override(recipe_for("siren", "sine", "quick"), members=members, epochs=steps)
-    return _make(store, recipe, names=("sine", "siren"), shard_members=3)
+    return make_trained(store, recipe, names=("sine", "siren"), shard_members=3)
 
 
-def _make(store: Store, recipe: Recipe, *, names: tuple[str, str], shard_members: int) -> Plan:
+def make_trained(
+    store: Store, recipe: Recipe, *, names: tuple[str, str], shard_members: int
+) -> Plan:
+    """A complete zoo of a recipe, by `loop`; names are the data set's and the architecture's."""
     # Here, so that tests that train nothing need not wait for torch.
     from zoogen.train.loop import LoopEngine
 
@@ -57,7 +61,7 @@ def _make(store: Store, recipe: Recipe, *, names: tuple[str, str], shard_members
     plan = make_plan(
         recipe,
         data=material.identity,
-        architecture=material.architecture,
+        architecture=material.planned,
         seed=5,
         platform=current_platform(engine="loop", threads=1, device="cpu"),
         group_size=2,
@@ -65,7 +69,8 @@ def _make(store: Store, recipe: Recipe, *, names: tuple[str, str], shard_members
     plan = replace(plan, shard_rule=ShardRule(members=shard_members))
     job, engine = make_job(recipe, material), LoopEngine()
     write_plan(store, plan)
-    write_architectures(store, [material.architecture])
+    varied = plan.architecture is None
+    write_architectures(store, all_architectures([plan]) if varied else [material.architecture])
     entries = []
     for spec in plan.shards():
         trained = engine.train(

@@ -9,7 +9,12 @@ from jaxtyping import Float
 from zoogen.archs.arch1 import ARCH1
 from zoogen.archs.arch2 import ARCH2
 from zoogen.archs.family import ArchFamily
+from zoogen.archs.mlp import MLP
+from zoogen.archs.resnet import RESNET
+from zoogen.archs.schuerholt import SCHUERHOLT_LARGE, SCHUERHOLT_SMALL
 from zoogen.archs.siren import SIREN
+from zoogen.archs.vit import VIT
+from zoogen.archs.wildpark import WILDPARK
 from zoogen.description import Architecture
 from zoogen.errors import PlanError
 
@@ -18,7 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ARCHS", "ArchFamily", "arch_family", "to_module"]
 
-ARCHS: Mapping[str, ArchFamily] = {"arch1": ARCH1, "arch2": ARCH2, "siren": SIREN}
+ARCHS: Mapping[str, ArchFamily] = {
+    family.name: family
+    for family in (
+        ARCH1,
+        ARCH2,
+        SIREN,
+        SCHUERHOLT_SMALL,
+        SCHUERHOLT_LARGE,
+        MLP,
+        VIT,
+        RESNET,
+        WILDPARK,
+    )
+}
 
 
 def arch_family(name: str) -> ArchFamily:

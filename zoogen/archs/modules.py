@@ -1,7 +1,8 @@
-"""Torch modules from descriptions of sequential networks, and weights in and out of modules.
+"""Torch modules from descriptions, and weights in and out of modules.
 
-A module is an `nn.Sequential` of torch's layers whose parameters are named as the description's
-tensors are, in the same order. It is what users get from a zoo; the engines train without it.
+A chain becomes an `nn.Sequential` of torch's layers, any other graph a `GraphModule`. Parameters
+are named as the description's tensors are, in the same order. It is what users get from a zoo; the
+engines train without it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,44 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
+from zoogen.archs.graph import GraphModule
+from zoogen.archs.parts import ACTIVATIONS, Offset, Sine, operation
 from zoogen.description import CONFIG_PREFIX, Architecture, Node
 from zoogen.errors import PlanError
 from zoogen.forward import activation_name
-
-ACTIVATIONS: Mapping[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "sigmoid": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "leaky_relu": nn.LeakyReLU,
-}
-
-
-class Sine(nn.Module):
-    """sin(w0·x)."""
-
-    def __init__(self, w0: float) -> None:
-        super().__init__()
-        self.w0 = w0
-
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Elementwise."""
-        return torch.sin(self.w0 * x)
-
-
-class Offset(nn.Module):
-    """x + a constant that is not trained."""
-
-    def __init__(self, constant: float) -> None:
-        super().__init__()
-        self.constant = constant
-
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Elementwise."""
-        return x + self.constant
 
 
 def to_module(
@@ -59,7 +29,7 @@ def to_module(
     The weights are copied; no random number is drawn.
 
     Args:
-        architecture: a description of a sequential network.
+        architecture: the description.
         weights: the flat vector of one row of a zoo, buffers included.
         config: the member's configuration: `config.*` without the prefix.
 
@@ -100,18 +70,17 @@ def flat_weights(module: nn.Module, architecture: Architecture) -> Float[np.ndar
     return torch.cat(parts).numpy()
 
 
-def build(architecture: Architecture, config: Mapping[str, Any]) -> nn.Sequential:
+def build(architecture: Architecture, config: Mapping[str, Any]) -> nn.Module:
     """A fresh module, initialised as torch does it.
 
     Dropout layers are there where the description has a site and `config` a rate.
 
     Raises:
-        PlanError: the network is not sequential, or an operation or activation is not known.
+        PlanError: an operation or activation is not known.
     """
     names = [node.name for node in architecture.nodes]
-    chain = list(pairwise(names))
-    if chain != [(edge.source, edge.target) for edge in architecture.edges]:
-        raise PlanError(f"{architecture.family} is no chain of layers: the family must build it")
+    if list(pairwise(names)) != [(edge.source, edge.target) for edge in architecture.edges]:
+        return GraphModule(architecture, config)
     parts = (part for node in architecture.nodes for part in _parts(architecture, node, config))
     module = nn.Sequential()
     for name, part in parts:
@@ -124,7 +93,7 @@ def _parts(
 ) -> Iterator[tuple[str, nn.Module]]:
     """The node's operation, activation, offset and dropout, each where there is one."""
     if node.op not in {"input", "output"}:
-        yield node.name, _operation(architecture, node)
+        yield node.name, operation(architecture, node)
     if (activation := activation_name(node, config)) == "sine":
         yield f"{node.name}_activation", Sine(1.0 if node.w0 is None else node.w0)
     elif activation is not None:
@@ -134,33 +103,3 @@ def _parts(
     rate = config.get(node.dropout.removeprefix(CONFIG_PREFIX)) if node.dropout else None
     if rate is not None:
         yield f"{node.name}_dropout", nn.Dropout(rate)
-
-
-def _operation(architecture: Architecture, node: Node) -> nn.Module:
-    if node.op in {"conv2d", "linear"}:
-        return _affine(architecture, node)
-    if node.op == "max_pool":
-        return nn.MaxPool2d(node.kernel or (2, 2), node.stride, node.padding or (0, 0))
-    if node.op == "mean_pool":
-        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    if node.op == "flatten":
-        return nn.Flatten()
-    raise PlanError(
-        f"{architecture.family}: no module for {node.op!r} (node {node.name!r}): "
-        "the family must build it"
-    )
-
-
-def _affine(architecture: Architecture, node: Node) -> nn.Module:
-    tensors = {t.role: t for t in architecture.tensors_of(node.name)}
-    outputs, inputs = tensors["weight"].shape[:2]
-    if node.op == "linear":
-        return nn.Linear(inputs, outputs, bias="bias" in tensors)
-    return nn.Conv2d(
-        inputs,
-        outputs,
-        node.kernel or (1, 1),
-        stride=node.stride or (1, 1),
-        padding=node.padding or (0, 0),
-        bias="bias" in tensors,
-    )

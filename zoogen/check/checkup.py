@@ -209,7 +209,8 @@ def _why_not(files: Files, tally: _Tally, request: Request) -> str | None:
         return "no shard can be read that holds a measured network"
     if files.plans[0].origin is not None:
         return "the networks were converted, not trained here"
-    if any(plan.architecture not in files.architectures for plan in files.plans):
+    wanted = {plan.architecture for plan in files.plans} - {None}
+    if not files.architectures or wanted - set(files.architectures):
         return "the architecture cannot be read"
     return None
 

@@ -15,6 +15,7 @@ from zoogen.plan import Plan, plan_name
 from zoogen.shards import ShardEntry
 from zoogen.store import Store
 from zoogen.summary import summarise
+from zoogen.varied import all_architectures
 
 SHARDS = "shards"
 
@@ -176,7 +177,8 @@ def _architecture_faults(
 ) -> Iterator[Fault]:
     for plan in plans:
         if plan.architecture is None:
-            yield from _several_faults(architectures, plan)
+            found = _several_faults if plan.origin is not None else _varied_faults
+            yield from found(architectures, plan)
             continue
         found = architectures.get(plan.architecture)
         wanted = f"{plan.family}, {plan.parameters} parameters"
@@ -193,6 +195,14 @@ def _several_faults(architectures: Mapping[str, Architecture], plan: Plan) -> It
         got = f"{len(architectures)} of at most {largest}"
         problem = f"the architectures of {plan.name}"
         yield Fault(path=ARCHITECTURES_NAME, problem=problem, wanted=wanted, got=got)
+
+
+def _varied_faults(architectures: Mapping[str, Architecture], plan: Plan) -> Iterator[Fault]:
+    wanted = {a.content_id for a in all_architectures([plan])}
+    if missing := sorted(wanted - set(architectures)):
+        problem = f"architectures of {plan.name}"
+        got = f"{len(wanted) - len(missing)}, without {missing[0]}"
+        yield Fault(path=ARCHITECTURES_NAME, problem=problem, wanted=str(len(wanted)), got=got)
 
 
 def _strangers(store: Store, names: set[str]) -> Iterator[Fault]:

@@ -91,6 +91,9 @@ class Evaluation:
         if isinstance(self._job, SignalJob):
             found = signal_mse(module, self._job, member)
             yield from self._loss(place, "mse", row["mse"], found, MSE_TOLERANCE)
+            if self._job.label is not None and row["label"] != self._job.label(member):
+                wanted = str(self._job.label(member))
+                yield place.fault("label", wanted=wanted, got=str(row["label"]))
             return
         for split in ("train", "test"):
             score = image_score(module, self._job, member, split)

@@ -19,6 +19,7 @@ from zoogen.members import Member
 from zoogen.plan import Plan
 from zoogen.rows import starts_of
 from zoogen.schema import WEIGHTS, properties
+from zoogen.varied import arch_ids
 
 # A stored share of n images may differ from a whole number of images by float32's rounding.
 IMAGE_ROUNDING = 0.05
@@ -163,11 +164,12 @@ def _checkpoints(plan: Plan, epochs: Sequence[int], *, diverged: bool) -> list[i
 def _identity_faults(rows: Rows) -> Iterator[Fault]:
     """Who each member is and how it was configured, drawn anew."""
     drawn = {m.index: m for m in rows.plan.draw(rows.spec.members)}
+    archs = arch_ids(rows.plan, drawn.values())
     known = np.array([m in drawn for m in rows.member.tolist()], dtype=bool)
     members = [drawn.get(m) for m in rows.member.tolist()]
     for name, kind in _identity_columns(rows.plan):
         got = rows.table.column(name).to_pylist()
-        wanted = [None if m is None else _identity(m, rows.plan, name) for m in members]
+        wanted = [None if m is None else _identity(m, archs[m.index], name) for m in members]
         # Through Arrow, so that a whole number drawn for a column of floats is one.
         wanted = pa.array(wanted, type=kind).to_pylist()
         bad = np.array([w != g for w, g in zip(wanted, got, strict=True)], dtype=bool)
@@ -185,11 +187,11 @@ def _identity_columns(plan: Plan) -> list[tuple[str, Any]]:
     return [*row, *config, *((name, pa.float64()) for name in signal)]
 
 
-def _identity(member: Member, plan: Plan, column: str) -> Any:
+def _identity(member: Member, arch: str, column: str) -> Any:
     if column.startswith(CONFIG_PREFIX):
         return member.config.get(column.removeprefix(CONFIG_PREFIX))
     # A recipe that draws no frequency or amplitude fits sin(x).
-    own = {"arch": plan.architecture, "split": member.split, "seed": member.seed}
+    own = {"arch": arch, "split": member.split, "seed": member.seed}
     return own[column] if column in own else float(member.config.get(column, 1.0))
 
 

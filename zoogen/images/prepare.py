@@ -6,7 +6,7 @@ made once for each source and preparation. A preparation that changes nothing ha
 
 import hashlib
 import logging
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,15 @@ class Steps:
     grey: bool = False
     train_limit: int | None = None
     test_limit: int | None = None
+    crop: int | None = None
+    luma: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names the prepared arrays in the cache; steps that came later only where they act."""
+        first = (self.side, self.grey, self.train_limit, self.test_limit)
+        later = [f"crop {self.crop}"] if self.crop else []
+        return " ".join([str(first), *later, *(["luma"] if self.luma else [])])
 
 
 def prepared_arrays(wanted: ImageSet, source: Source, prep: ImagePrep) -> StoredArrays:
@@ -47,7 +56,7 @@ def prepared_arrays(wanted: ImageSet, source: Source, prep: ImagePrep) -> Stored
     if steps == Steps():
         return decoded
     return stored_arrays(
-        _folder(wanted, "prepared", f"{key} {astuple(steps)}"),
+        _folder(wanted, "prepared", f"{key} {steps.key}"),
         lambda: (
             _prepare(decoded.train, wanted, steps, "train"),
             _prepare(decoded.test, wanted, steps, "test"),
@@ -59,12 +68,15 @@ def prepared_arrays(wanted: ImageSet, source: Source, prep: ImagePrep) -> Stored
 def plan_steps(wanted: ImageSet, prep: ImagePrep, *, images: tuple[int, int]) -> Steps:
     """What `prep` changes on a data set with so many (training, test) images."""
     side = prep.side or wanted.default_side
+    crop = prep.crop if prep.crop is not None and prep.crop < wanted.side else None
     train, test = prep.train_limit, prep.test_limit
     return Steps(
-        side=side if side != wanted.side else None,
+        side=side if side != (crop or wanted.side) else None,
         grey=prep.colour == "grey" and wanted.channels > 1,
         train_limit=train if train is not None and train < images[0] else None,
         test_limit=test if test is not None and test < images[1] else None,
+        crop=crop,
+        luma=prep.colour == "luma" and wanted.channels > 1,
     )
 
 
@@ -90,6 +102,20 @@ def channel_sum(images: Integer[np.ndarray, "n h w c"]) -> UInt16[np.ndarray, "n
     Source: Unterthiner et al. 2020 (arXiv:2002.11448), the published train_network.py.
     """
     return images.sum(axis=3, keepdims=True, dtype=np.uint16)
+
+
+def centre(images: UInt8[np.ndarray, "n h w c"], side: int) -> UInt8[np.ndarray, "n s s c"]:
+    """The middle of the images."""
+    top, left = ((length - side) // 2 for length in images.shape[1:3])
+    return images[:, top : top + side, left : left + side]
+
+
+def luma(images: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n h w 1"]:
+    """Pillow's grey, as torchvision's Grayscale has it: (299 R + 587 G + 114 B) / 1000, rounded."""
+    from PIL import Image
+
+    grey = [np.asarray(Image.fromarray(image).convert("L")) for image in images]
+    return np.stack(grey)[..., None]
 
 
 def _decoded(wanted: ImageSet, source: Source, key: str) -> StoredArrays:
@@ -135,6 +161,10 @@ def _prepare(arrays: SplitArrays, wanted: ImageSet, steps: Steps, split: SplitNa
     rows = subset_rows(wanted.name, split, count=len(images), limit=limit)
     if rows is not None:
         images, labels = images[rows], labels[rows]
+    if steps.crop is not None:
+        images = centre(images, steps.crop)
+    if steps.luma:
+        images = luma(images)
     if steps.side is not None:
         images = resize(images, steps.side)
     if steps.grey:

@@ -140,6 +140,9 @@ def _origin(plan: Plan, origin: Origin) -> Iterator[tuple[str, str]]:
 
 
 def _network(plan: Plan) -> str:
+    if plan.architecture is None and plan.origin is None:
+        each = f"{plan.parameters:,} parameters on average"
+        return f"{plan.family}: one of its own for each member, {each}"
     if plan.architecture is None:
         return f"{plan.family}: several architectures of at most {plan.parameters:,} parameters"
     return f"{plan.family}: {plan.parameters:,} parameters (id {plan.architecture})"

@@ -28,6 +28,8 @@ class Hyperparameters:
     """The loss has the term l2·Σw² over kernels: a gradient of 2·l2·w, whatever optimizer."""
     weight_decay: float
     """Coupled: weight_decay·w joins the gradient of every parameter before the optimizer."""
+    decoupled_decay: float
+    """adamw: the weights shrink by learning rate · decay in each step, beside the gradient."""
     dropout: float
 
     @classmethod
@@ -36,6 +38,7 @@ class Hyperparameters:
         config: Mapping[str, Value] = member.config
         optimizer = str(config["optimizer"])
         beta1, beta2 = _moments(optimizer, float(config.get("momentum", 0.0)))
+        decay = float(config.get("weight_decay", 0.0))
         return cls(
             optimizer=optimizer,
             learning_rate=float(config["learning_rate"]),
@@ -43,11 +46,17 @@ class Hyperparameters:
             beta2=beta2,
             epsilon=float(config.get("epsilon", 1e-8)),
             l2=float(config.get("l2reg", 0.0)),
-            weight_decay=float(config.get("weight_decay", 0.0)),
+            weight_decay=0.0 if optimizer == "adamw" else decay,
+            decoupled_decay=decay if optimizer == "adamw" else 0.0,
             dropout=float(config.get("dropout", 0.0)),
         )
 
 
 def _moments(optimizer: str, momentum: float) -> tuple[float, float]:
-    moments = {"sgd": (momentum, 0.0), "adam": ADAM_BETAS, "rmsprop": (0.0, RMSPROP_ALPHA)}
+    moments = {
+        "sgd": (momentum, 0.0),
+        "adam": ADAM_BETAS,
+        "adamw": ADAM_BETAS,
+        "rmsprop": (0.0, RMSPROP_ALPHA),
+    }
     return moments[optimizer]

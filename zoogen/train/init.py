@@ -1,11 +1,13 @@
 """Initial weights of a member as one flat vector: a pure function of (architecture, member).
 
-In numpy, so that every engine starts from the same bits. A configuration with `w_init` names a
-Keras initialiser for all kernels, with zero biases, as the Small CNN Zoo has it. Without `w_init`
-a layer is initialised as the published SIRENs are: sine layers by their w0, all other layers as
-PyTorch does by default.
+In numpy, so that every engine starts from the same bits. A configuration with `w_init` names one
+initialiser for all kernels, as the Small CNN Zoo has it, and `b_init` the value of all biases.
+Without `w_init` a layer is initialised as the published SIRENs are: sine layers by their w0, all
+other layers as PyTorch does by default. Norms start at scale 1 and shift 0, their running
+statistics at mean 0 and variance 1.
 
-Sources: Unterthiner et al. 2020 and Keras' definitions; Navon et al. 2023's published code.
+Sources: Unterthiner et al. 2020 and Keras' definitions; Navon et al. 2023's published code;
+Schürholt et al. 2022's (torch.nn.init with its default arguments).
 """
 
 import math
@@ -97,6 +99,23 @@ def _random_normal(rng: np.random.Generator, shape: tuple[int, ...], std: float)
     return rng.standard_normal(shape) * std
 
 
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...], _: float) -> Array:
+    return rng.uniform(0.0, 1.0, shape)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], _: float) -> Array:
+    return rng.standard_normal(shape)
+
+
+def _kaiming_uniform(rng: np.random.Generator, shape: tuple[int, ...], _: float) -> Array:
+    bound = math.sqrt(6 / fans(shape)[0])
+    return rng.uniform(-bound, bound, shape)
+
+
+def _kaiming_normal(rng: np.random.Generator, shape: tuple[int, ...], _: float) -> Array:
+    return rng.standard_normal(shape) * math.sqrt(2 / fans(shape)[0])
+
+
 Initialiser: TypeAlias = Callable[[np.random.Generator, tuple[int, ...], float], Array]
 KERNEL_INITIALISERS: Mapping[str, Initialiser] = {
     "he_normal": _he_normal,
@@ -104,8 +123,17 @@ KERNEL_INITIALISERS: Mapping[str, Initialiser] = {
     "orthogonal": _orthogonal,
     "RandomNormal": _random_normal,
     "TruncatedNormal": truncated_normal,
+    "uniform": _uniform,
+    "normal": _normal,
+    "kaiming_uniform": _kaiming_uniform,
+    "kaiming_normal": _kaiming_normal,
 }
-"""By Keras' names: (generator, (out, in, …) shape, init_std) to values."""
+"""(generator, (out, in, …) shape, init_std) to values; capital and glorot, he: Keras' names.
+
+`uniform` is U(0, 1) and `normal` N(0, 1), neither centred nor scaled, as torch.nn.init calls them.
+"""
+TOKEN_STD = 0.02
+"""Of class tokens and position embeddings where the kernels' initialiser has no init_std."""
 
 
 def _initial(
@@ -113,20 +141,34 @@ def _initial(
 ) -> Array:
     if tensor.role in ("scale", "shift"):
         return np.full(tensor.shape, 1.0 if tensor.role == "scale" else 0.0)
-    if tensor.role not in ("weight", "bias"):
-        raise PlanError(
-            f"{architecture.family}: no initialiser for tensor {tensor.name!r} "
-            f"with the role {tensor.role!r}, only for weights, biases, scales and shifts"
-        )
+    if tensor.role == "buffer":
+        return _statistic(tensor, architecture)
+    if tensor.role in ("embedding", "token"):
+        drawn = member.config.get("w_init") in ("RandomNormal", "TruncatedNormal")
+        std = float(member.config["init_std"]) if drawn else TOKEN_STD
+        return rng.standard_normal(tensor.shape) * std
     if "w_init" not in member.config:
         return _siren(tensor, architecture, rng)
     if tensor.role == "bias":
-        return np.zeros(tensor.shape)
+        value = member.config.get("b_init", "zeros")
+        return np.full(tensor.shape, 0.0 if value == "zeros" else float(value))
     name = str(member.config["w_init"])
     if name not in KERNEL_INITIALISERS:
         known = ", ".join(KERNEL_INITIALISERS)
         raise PlanError(f"member {member.index}: no initialiser {name!r}; there are: {known}")
-    return KERNEL_INITIALISERS[name](rng, tensor.shape, float(member.config["init_std"]))
+    # A recipe whose initialisers have no such number draws none.
+    return KERNEL_INITIALISERS[name](rng, tensor.shape, float(member.config.get("init_std", 0.0)))
+
+
+def _statistic(tensor: TensorSpec, architecture: Architecture) -> Array:
+    starts = {"running_mean": 0.0, "running_var": 1.0}
+    kind = tensor.name.rsplit(".", 1)[-1]
+    if kind not in starts:
+        raise PlanError(
+            f"{architecture.family}: no initial value for buffer {tensor.name!r}, "
+            f"only for {' and '.join(starts)}"
+        )
+    return np.full(tensor.shape, starts[kind])
 
 
 def _siren(tensor: TensorSpec, architecture: Architecture, rng: np.random.Generator) -> Array:

@@ -6,7 +6,7 @@ one for each member and checkpoint, in any order; `zoogen.shards` sorts them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -17,6 +17,7 @@ from zoogen.members import Member
 
 Status: TypeAlias = Literal["ok", "diverged", "unfitted"]
 Precision: TypeAlias = Literal["float32", "float64"]
+Choices: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -51,6 +52,20 @@ class ImageJob:
     """Epochs after which a snapshot is taken, ascending; 0 is the initialisation."""
     precision: Precision = "float32"
     """float64 is for tests of the engines."""
+    warmup_share: float = 0.0
+    """Share of the epochs in which the learning rate rises from a tenth of its value."""
+    final_rate: float | None = None
+    """Where a cosine leads the learning rate behind the warm-up; None: it is constant."""
+    choices: Choices = field(default_factory=dict[str, tuple[str, ...]])
+    """Text hyperparameters and every value that a member may have; an engine may lack some."""
+    network_of: Callable[[Member], Architecture] | None = None
+    """Each member's own architecture, of which `architecture` is an example; None: all share it."""
+
+    def for_member(self, member: Member) -> "ImageJob":
+        """The job of a member alone, whose architecture is its own."""
+        if self.network_of is None:
+            return self
+        return replace(self, architecture=self.network_of(member), network_of=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -69,6 +84,10 @@ class SignalJob:
     unfitted_mse: float
     """Above it a finished member has the status `unfitted`."""
     precision: Precision = "float32"
+    choices: Choices = field(default_factory=dict[str, tuple[str, ...]])
+    """See `ImageJob.choices`."""
+    label: Callable[[Member], int] | None = None
+    """The class of each member's image, where it is kept as a measure."""
 
 
 Job: TypeAlias = ImageJob | SignalJob

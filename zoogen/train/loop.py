@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoogen.description import Architecture
-from zoogen.forward import OPERATIONS, Dropout, plan_forward
+from zoogen.forward import Dropout, plan_forward
 from zoogen.members import Member
+from zoogen.operations import OPERATIONS, Statistics
 from zoogen.train.evaluate import score
 from zoogen.train.hyperparameters import Hyperparameters
 from zoogen.train.init import initial_weights
@@ -28,7 +29,7 @@ from zoogen.train.inputs import DTYPES, DeviceImages, device_images
 from zoogen.train.job import ImageJob, Job, Progress, Report, SignalJob, Snapshot
 from zoogen.train.optimizers import l2_gradient, torch_optimizer
 from zoogen.train.outcome import MEASURES, blame, checkpoint, diverged, fitted
-from zoogen.train.schedule import ImageSchedule, epoch_order, image_schedule
+from zoogen.train.schedule import ImageSchedule, epoch_order, image_schedule, learning_rate
 from zoogen.train.torch_dropout import keys_tensor, levels_tensor, masks
 
 
@@ -77,14 +78,28 @@ class _Network:
         self.forward = plan_forward(job.architecture, member.config)
         flat = torch.from_numpy(initial_weights(job.architecture, member))
         flat = flat.to(device, DTYPES[job.precision])
-        self.parameters = {
-            t.name: _leaf(flat[t.offset : t.offset + t.size].view(t.shape))
-            for t in job.architecture.tensors
+        views = {
+            t: flat[t.offset : t.offset + t.size].view(t.shape) for t in job.architecture.tensors
         }
+        leaves = {t.name: _leaf(view) for t, view in views.items() if t.role != "buffer"}
+        self.parameters = {t.name: leaves.get(t.name, view) for t, view in views.items()}
         self._kernels = [
             self.parameters[t.name] for t in job.architecture.tensors if t.role == "weight"
         ]
-        self._optimizer = torch_optimizer(self.h, list(self.parameters.values()))
+        self._optimizer = torch_optimizer(self.h, list(leaves.values()))
+        self._norms = len(leaves) < len(self.parameters)
+
+    def train(self, x: Tensor, dropout: Dropout | None) -> Tensor:
+        """Outputs in training: batch norms go by the batch, and their statistics are kept."""
+        statistics: Statistics | None = {} if self._norms else None
+        logits = self.forward(self.parameters, x, dropout, statistics)
+        self.parameters.update(statistics or {})
+        return logits
+
+    def set_rate(self, rate: float) -> None:
+        """The learning rate from now on."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of the loss, L2 and weight decay added."""
@@ -109,6 +124,7 @@ class _ImageTraining:
     def __init__(
         self, job: ImageJob, member: Member, train: DeviceImages, test: DeviceImages
     ) -> None:
+        job = job.for_member(member)
         self.job, self.member, self.train, self.test = job, member, train, test
         self.device = str(train.labels.device)
         self.network = _Network(job, member, self.device)
@@ -137,9 +153,10 @@ class _ImageTraining:
         labels = self.train.labels[order]
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         network, first = self.network, epoch * self.schedule.steps
+        network.set_rate(learning_rate(self.job, network.h.learning_rate, epoch))
         for step in range(self.schedule.steps):
             x = self.train.inputs(order[step])
-            logits = network.forward(network.parameters, x, self._dropout(first + step))
+            logits = network.train(x, self._dropout(first + step))
             loss = F.cross_entropy(logits, labels[step])
             network.step(loss)
             total += loss.detach()

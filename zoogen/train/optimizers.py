@@ -1,14 +1,15 @@
 """Optimizers: torch's own for one member, and one formula that trains many with different ones.
 
-sgd (momentum), adam and rmsprop are the same update with different coefficients, so members with
-different optimizers share every operation. With g the gradient of the written loss:
+sgd (momentum), adam, adamw and rmsprop are the same update with different coefficients, so members
+with different optimizers share every operation. With g the gradient of the written loss:
 
     g ← g + d·w                           d: 2·l2 on kernels, plus weight decay everywhere
     u ← a·u + b·g                         sgd: (momentum, 1); adam: (0.9, 0.1); rmsprop: (0, 1)
     v ← c·v + (1 − c)·g²                  adam: 0.999; rmsprop: 0.9
+    w ← (1 − lr·e)·w                      e: adamw's decay; first of all
     w ← w − lr·k·u                        sgd
-    w ← w − lr·k·u / (s·√v + eps)         adam, rmsprop
-    k = 1/(1 − aᵗ), s = 1/√(1 − cᵗ)       adam; 1 otherwise
+    w ← w − lr·k·u / (s·√v + eps)         adam, adamw, rmsprop
+    k = 1/(1 − aᵗ), s = 1/√(1 − cᵗ)       adam, adamw; 1 otherwise
 
 That is torch.optim's arithmetic up to rounding; eps stands outside the root in all of them.
 """
@@ -29,6 +30,12 @@ def torch_optimizer(
 ) -> torch.optim.Optimizer:
     """PyTorch's own optimizer for one member; L2 on kernels is the caller's (`l2_gradient`)."""
     rate, decay = h.learning_rate, h.weight_decay
+    if h.optimizer == "adamw":
+        betas = (h.beta1, h.beta2)
+        return torch.optim.AdamW(
+            parameters, lr=rate, betas=betas, eps=h.epsilon, weight_decay=h.decoupled_decay,
+            fused=fused,
+        )  # fmt: skip
     if h.optimizer == "adam":
         betas = (h.beta1, h.beta2)
         return torch.optim.Adam(
@@ -58,6 +65,9 @@ def kernel_mask(architecture: Architecture, *, device: str) -> Bool[Tensor, " p"
     return mask.to(device)
 
 
+ADAMS = ("adam", "adamw")
+
+
 class FlatOptimizer:
     """The update of many members at once, each with its own optimizer and coefficients.
 
@@ -73,12 +83,15 @@ class FlatOptimizer:
         def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=torch.float64)[:, None].to(kernels.device, dtype)
 
+        self._column = column
         self._rate = column([h.learning_rate for h in members])
+        self._shrink = column([h.decoupled_decay for h in members])
+        self._shrinks = any(h.decoupled_decay for h in members)
         self._epsilon = column([h.epsilon for h in members])
         self._first = column([h.beta1 for h in members])
-        self._gain = column([1 - h.beta1 if h.optimizer == "adam" else 1.0 for h in members])
+        self._gain = column([1 - h.beta1 if h.optimizer in ADAMS else 1.0 for h in members])
         self._second = column([h.beta2 for h in members])
-        self._corrected = column([float(h.optimizer == "adam") for h in members])
+        self._corrected = column([float(h.optimizer in ADAMS) for h in members])
         self._adaptive = column([float(h.optimizer != "sgd") for h in members]) > 0
         decay = column([h.weight_decay for h in members]).expand(-1, len(kernels)).clone()
         decay[:, kernels] += column([2 * h.l2 for h in members])
@@ -104,6 +117,9 @@ class FlatOptimizer:
         self._steps += 1
         k, s = self._corrections()
         g = gradients.addcmul_(self._decay, weights)
+        if self._shrinks:
+            shrunk = self._rate * self._shrink
+            weights.sub_(weights * (shrunk if active is None else shrunk * active[:, None]))
         self._u.mul_(self._first).addcmul_(g, self._gain)
         self._v.mul_(self._second).addcmul_(g * (1 - self._second), g)
         denominator = self._v.sqrt().mul_(s).add_(self._epsilon)
@@ -113,9 +129,13 @@ class FlatOptimizer:
             update.masked_fill_(~active[:, None], 0.0)
         weights.sub_(update)
 
+    def set_rates(self, rates: Sequence[float]) -> None:
+        """New learning rates, one for each member."""
+        self._rate = self._column(list(rates))
+
     def keep(self, rows: Int64[Tensor, " kept"]) -> None:
         """Go on with these members only, in this order."""
-        for name in ("_rate", "_epsilon", "_first", "_gain", "_second", "_corrected"):
+        for name in ("_rate", "_shrink", "_epsilon", "_first", "_gain", "_second", "_corrected"):
             setattr(self, name, getattr(self, name)[rows])
         for name in ("_adaptive", "_decay", "_u", "_v"):
             setattr(self, name, getattr(self, name)[rows])

@@ -44,12 +44,13 @@ def fitted(
     """An INR after its last step; `mse` is that of the weights given."""
     if not (math.isfinite(mse) and np.isfinite(weights).all()):
         return diverged(member, steps, weights, measures=("mse",))
+    label = {} if job.label is None else {"label": job.label(member)}
     return Snapshot(
         member=member.index,
         epoch=steps,
         status="unfitted" if mse > job.unfitted_mse else "ok",
         weights=_stored(weights),
-        metrics={"mse": mse},
+        metrics={"mse": mse, **label},
     )
 
 

@@ -5,12 +5,17 @@ batches of min(batch_size, subset); an incomplete last batch is dropped, so trai
 measured on whole batches only, as the Small CNN Zoo's script does.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64
 
 from zoogen.members import Member
+from zoogen.train.job import ImageJob
+
+WARMUP_START = 0.1
+"""The first epoch's learning rate in a warm-up, as a share of the full one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -63,6 +68,26 @@ def epoch_order(
     """
     order = member.stream("order", epoch).permutation(schedule.subset)
     return order[: schedule.steps * schedule.batch].reshape(schedule.steps, schedule.batch)
+
+
+def learning_rate(job: ImageJob, rate: float, epoch: int) -> float:
+    """The learning rate of one epoch; it changes between epochs only.
+
+    Args:
+        job: whose warm-up and final rate count.
+        rate: the member's, the highest of the schedule.
+        epoch: whole epochs done before this one.
+
+    Source: the published small vision transformer of s-chh (linear warm-up, then a cosine).
+    """
+    if job.final_rate is None:
+        return rate
+    warm = round(job.warmup_share * job.epochs)
+    if epoch < warm:
+        return rate * (WARMUP_START + (1 - WARMUP_START) * epoch / warm)
+    final = min(job.final_rate, rate)
+    done = (epoch - warm) / max(1, job.epochs - warm)
+    return final + (rate - final) * (1 + math.cos(math.pi * done)) / 2
 
 
 def kind(member: Member) -> tuple[float, ...]:

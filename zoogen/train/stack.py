@@ -16,6 +16,7 @@ from torch import Tensor
 from zoogen.description import CONFIG_PREFIX, Architecture
 from zoogen.forward import Network, parameters_of, plan_forward
 from zoogen.members import Member, Value
+from zoogen.operations import Statistics
 from zoogen.train.hyperparameters import Hyperparameters
 from zoogen.train.init import initial_weights
 from zoogen.train.inputs import DTYPES
@@ -39,15 +40,22 @@ class Stack:
         rows = [initial_weights(job.architecture, m) for m in self.members]
         self.weights = torch.from_numpy(np.stack(rows)).to(device, DTYPES[job.precision])
         hyperparameters = [Hyperparameters.of(m) for m in self.members]
-        kernels = kernel_mask(job.architecture, device=device)
+        self._trained = job.architecture.trained
+        kernels = kernel_mask(job.architecture, device=device)[: self._trained]
         self._optimizer = FlatOptimizer(hyperparameters, kernels, dtype=self.weights.dtype)
         self._keys = keys_tensor([m.dropout_key for m in self.members], device=device)
         self._levels = levels_tensor([h.dropout for h in hyperparameters], device=device)
+        self._pending: list[tuple[slice, Mapping[str, Tensor]]] = []
         self._sites = _site_shapes(job.architecture, members[0].config)
         self._arrange()
 
     def logits(
-        self, x: Float[Tensor, "..."], *, shared: bool, dropped: Sequence[Tensor] = ()
+        self,
+        x: Float[Tensor, "..."],
+        *,
+        shared: bool,
+        dropped: Sequence[Tensor] = (),
+        training: bool = False,
     ) -> Float[Tensor, "m b o"]:
         """The outputs of all members.
 
@@ -55,13 +63,18 @@ class Stack:
             x: (m, b, …), or (b, …) that all members see.
             shared: whether x is the same for all.
             dropped: a mask for each dropout site, from `masks_of_step`; empty in eval mode.
+            training: batch norms go by the batch, and their running statistics by it.
         """
         outputs = []
         for rows, network, leaves in self._runs:
             inputs = x if shared else x[rows]
             dims = (0, None if shared else 0, 0)
-            batched = torch.func.vmap(_member_forward(network), in_dims=dims)
-            outputs.append(batched(leaves, inputs, tuple(d[rows] for d in dropped)))
+            batched = torch.func.vmap(_member_forward(network, training), in_dims=dims)
+            named = {**leaves, **self._buffers(rows)}
+            output, statistics = batched(named, inputs, tuple(d[rows] for d in dropped))
+            if statistics:
+                self._pending.append((rows, statistics))
+            outputs.append(output)
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def masks_of_step(self, step: int, batch: int) -> tuple[Tensor, ...]:
@@ -91,7 +104,17 @@ class Stack:
             for _, _, named in self._runs
         ]
         stacked = rows[0] if len(rows) == 1 else torch.cat(rows)
-        self._optimizer.step(self.weights, stacked, active=active)
+        self._optimizer.step(self.weights[:, : self._trained], stacked, active=active)
+        self._remember()
+
+    @property
+    def rates(self) -> list[float]:
+        """The members' learning rates as configured."""
+        return [Hyperparameters.of(m).learning_rate for m in self.members]
+
+    def set_rates(self, rates: Sequence[float]) -> None:
+        """The members' learning rates from now on."""
+        self._optimizer.set_rates(rates)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only, in ascending order; the others' work is saved."""
@@ -113,8 +136,24 @@ class Stack:
             start = rows.stop
             network = plan_forward(self.architecture, run_members[0].config)
             views = parameters_of(self.architecture, self.weights[rows])
-            leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
+            leaves = {
+                t.name: views[t.name].detach().requires_grad_()
+                for t in self.architecture.tensors
+                if t.role != "buffer"
+            }
             self._runs.append((rows, network, leaves))
+
+    def _buffers(self, rows: slice) -> dict[str, Tensor]:
+        views = parameters_of(self.architecture, self.weights[rows])
+        return {t.name: views[t.name] for t in self.architecture.tensors if t.role == "buffer"}
+
+    @torch.no_grad()
+    def _remember(self) -> None:
+        """Put new running statistics where the old ones stand: only when no gradient needs them."""
+        for rows, statistics in self._pending:
+            for name, view in self._buffers(rows).items():
+                view.copy_(statistics[name])
+        self._pending.clear()
 
     def _activations(self, member: Member) -> tuple[str, ...]:
         columns = (n.activation for n in self.architecture.nodes if n.activation)
@@ -122,11 +161,14 @@ class Stack:
         return tuple(str(member.config[name]) for name in sorted(drawn))
 
 
-def _member_forward(network: Network):
-    def forward(parameters: Mapping[str, Tensor], x: Tensor, dropped: tuple[Tensor, ...]) -> Tensor:
-        if not dropped:
-            return network(parameters, x)
-        return network(parameters, x, lambda site, y: y * dropped[site])
+def _member_forward(network: Network, training: bool):
+    def forward(
+        parameters: Mapping[str, Tensor], x: Tensor, dropped: tuple[Tensor, ...]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        statistics: Statistics = {}
+        drop = (lambda site, y: y * dropped[site]) if dropped else None
+        y = network(parameters, x, drop, statistics if training else None)
+        return y, statistics
 
     return forward
 

@@ -53,7 +53,8 @@ def masks(
         levels: from `levels_tensor`.
         step: training step, from 0 over the whole training; the same for all members.
         site: dropout site, from 0 in node order.
-        shape: of one member's activation: (batch, channels, height, width) or (batch, features).
+        shape: of one member's activation: (batch, channels, height, width), (batch, tokens,
+            channels) or (batch, features).
         dtype: of the result.
 
     Returns:
@@ -87,8 +88,8 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def _channels_first(flat: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if len(shape) == 2:
-        return flat
+    if len(shape) != 4:
+        return flat.view(flat.shape[0], *shape)
     slots, channels, height, width = shape
     maps = flat.view(flat.shape[0], slots, height, width, channels)
     return maps.permute(0, 1, 4, 2, 3)

@@ -21,7 +21,7 @@ from zoogen.train.inputs import DTYPES, device_images
 from zoogen.train.job import ImageJob, Job, Progress, Report, SignalJob, Snapshot
 from zoogen.train.loop import forward_refusal
 from zoogen.train.outcome import MEASURES, blame, checkpoint, diverged, fitted
-from zoogen.train.schedule import epoch_order, image_schedule, kind
+from zoogen.train.schedule import epoch_order, image_schedule, kind, learning_rate
 from zoogen.train.stack import Stack
 
 LOOK = 25
@@ -51,11 +51,27 @@ class VmapEngine:
         kinds = sorted({kind(m) for m in members})
         if len(kinds) > 1:
             raise PlanError(f"engine vmap trains members of one kind together, got {kinds}")
-        with blame(members):
-            if isinstance(job, SignalJob):
+        if isinstance(job, SignalJob):
+            with blame(members):
                 yield from _SignalGroup(job, members, device).run(report)
-            else:
-                yield from _ImageGroup(job, members, device).run(report)
+            return
+        for own, alike in _by_architecture(job, members):
+            with blame(alike):
+                yield from _ImageGroup(own, alike, device).run(report)
+
+
+def _by_architecture(
+    job: ImageJob, members: Sequence[Member]
+) -> Iterator[tuple[ImageJob, Sequence[Member]]]:
+    """Members that can be stacked; where each has its own architecture, mostly one at a time."""
+    if job.network_of is None:
+        yield job, members
+        return
+    alike: dict[str, tuple[ImageJob, list[Member]]] = {}
+    for member in members:
+        own = job.for_member(member)
+        alike.setdefault(own.architecture.content_id, (own, []))[1].append(member)
+    yield from alike.values()
 
 
 class _ImageGroup:
@@ -93,10 +109,11 @@ class _ImageGroup:
         index = torch.from_numpy(orders).to(self.device)
         labels = self.train.labels[index]
         totals = torch.zeros(members, dtype=torch.float64, device=self.device)
+        self.stack.set_rates([learning_rate(self.job, r, epoch) for r in self.stack.rates])
         for step in range(steps):
             x = self.train.inputs(index[step])
             dropped = self.stack.masks_of_step(epoch * steps + step, batch)
-            logits = self.stack.logits(x, shared=False, dropped=dropped)
+            logits = self.stack.logits(x, shared=False, dropped=dropped, training=True)
             each = F.cross_entropy(logits.flatten(0, 1), labels[step].flatten(), reduction="none")
             losses = each.view(members, batch).mean(1)
             self.stack.step(losses)

@@ -41,11 +41,7 @@ class NativeEngine:
 
     def refusal(self, job: Job) -> str | None:
         """Why this engine cannot take the job, in one clause; None if it can."""
-        if library.compiler() is None:
-            return "there is no C++ compiler here"
-        if isinstance(job, ImageJob) and len(job.data.scale) > 4:
-            return "it reads images of at most 4 channels"
-        return source.refusal(job.architecture)
+        return next(_objections(job), None)
 
     def train(
         self, job: Job, members: Sequence[Member], *, device: str, report: Report
@@ -67,6 +63,24 @@ class NativeEngine:
             for member in members:
                 with blame([member]):
                     yield from training(member, report)
+
+
+def _objections(job: Job) -> Iterator[str]:
+    if library.compiler() is None:
+        yield "there is no C++ compiler here"
+    if isinstance(job, ImageJob):
+        if len(job.data.scale) > 4:
+            yield "it reads images of at most 4 channels"
+        if job.network_of is not None:
+            yield "it compiles one network for all members"
+        if job.final_rate is not None:
+            yield "it keeps learning rates constant"
+    for what, known in (("activation", source.ACTIVATIONS), ("optimizer", OPTIMIZERS)):
+        for name in job.choices.get(what, ()):
+            if name not in known:
+                yield f"it has no {what} {name!r}"
+    if (reason := source.refusal(job.architecture)) is not None:
+        yield reason
 
 
 class _State:

@@ -6,7 +6,7 @@
 
 extern "C" {
 int64_t zoo_workspace(int64_t groups) { return Workspace<Net>::bytes(groups); }
-int64_t zoo_units() { return Net::UNITS; }
+int64_t zoo_units() { return Net::TILE_UNITS; }
 int64_t zoo_lanes() { return LANES; }
 
 double zoo_train_images(const Images* images, const Member* m, const int64_t* order, int64_t steps,

@@ -1,7 +1,7 @@
 """Write the C++ of one sequential network: a list of calls whose sizes are constants.
 
 Left out, and refused with a reason: anything but convolutions without padding, linear layers,
-2-d pooling, relu, tanh and sine, one behind the other.
+2-d pooling, relu, tanh, sigmoid, gelu and sine, one behind the other.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from zoogen.description import Architecture, Node, TensorSpec
 SUPPORTED_OPS = frozenset(
     {"input", "conv2d", "linear", "max_pool", "mean_pool", "flatten", "output"}
 )
-ACTIVATIONS = {"relu": 0, "tanh": 1, "sine": 2, "identity": 3}
+ACTIVATIONS = {"relu": 0, "tanh": 1, "sine": 2, "identity": 3, "sigmoid": 4, "gelu": 5}
 """Numbers of `enum Activation` in stages.hpp."""
 
 
@@ -56,7 +56,7 @@ def _objections(arch: Architecture) -> Iterator[str]:
             yield f"it has no padded convolution ({node.name})"
         if node.stride is not None and node.stride[0] != node.stride[1]:
             yield f"it wants equal strides ({node.name})"
-        if node.activation not in {None, "relu", "tanh", "sine", "config.activation"}:
+        if node.activation not in {None, *ACTIVATIONS, "config.activation"}:
             yield f"it has no activation {node.activation!r} ({node.name})"
         if node.op == "max_pool" and node.kernel != node.stride:
             yield f"it wants pools that do not overlap ({node.name})"
@@ -129,6 +129,8 @@ def write(arch: Architecture) -> str:
         "struct Net {",
         f"  static constexpr int CHANNELS = {calls[0].shape_in[0]}, INPUTS = {inputs};",
         f"  static constexpr int OUTPUTS = {calls[-1].units}, UNITS = {offsets[-1]};",
+        "  // Slopes that only GELU writes take memory, but no place in the caches of the others.",
+        f"  static constexpr int TILE_UNITS = {offsets[-1] - _gelu_units(calls)};",
         f"  static constexpr int PARAMETERS = {arch.parameters};",
         f"  static constexpr double OUTPUT_OFFSET = {calls[-1].node.output_offset or 0.0};",
         "  static constexpr Piece PIECES[] = {",
@@ -165,14 +167,26 @@ def stages_inputs(calls: tuple[Stage, ...]) -> int:
 
 
 def _offsets(calls: tuple[Stage, ...], inputs: int) -> list[int]:
-    """Units before each buffer: input, each stage's output, each sine's slopes, the end."""
+    """Units before each buffer: input, each stage's output, each sine's or gelu's slopes, the end.
+
+    Drawn activations may be gelu, so they have room for slopes, behind all others.
+    """
     sizes = [inputs, *(s.units for s in calls)]
     sizes += [s.units if s.node.activation == "sine" else 0 for s in calls]
+    sizes += [s.units if _keeps_slopes(s) else 0 for s in calls]
     total, offsets = 0, list[int]()
     for size in sizes:
         offsets.append(total)
         total += size
     return [*offsets, total]
+
+
+def _keeps_slopes(stage: Stage) -> bool:
+    return stage.node.activation in {"gelu", "config.activation"}
+
+
+def _gelu_units(calls: tuple[Stage, ...]) -> int:
+    return sum(s.units for s in calls if _keeps_slopes(s))
 
 
 def _conv_type(stage: Stage) -> str:
@@ -210,7 +224,9 @@ def _forward(calls: tuple[Stage, ...], offsets: list[int]) -> Iterator[str]:
             slopes = _place(len(calls) + 1 + i, offsets)
             yield f"sine<{stage.units}>(t, {stage.node.w0}, {target}, {slopes});"
         elif stage.node.activation:
-            yield f"activate<{stage.units}, {_site(site)}>(t, {_activation(stage)}, {target});"
+            slopes = _place(2 * len(calls) + 1 + i, offsets)
+            kind = f"activate<{stage.units}, {_site(site)}>"
+            yield f"{kind}(t, {_activation(stage)}, {target}, {slopes});"
 
 
 def _backward(calls: tuple[Stage, ...], offsets: list[int]) -> Iterator[str]:
@@ -224,7 +240,8 @@ def _backward(calls: tuple[Stage, ...], offsets: list[int]) -> Iterator[str]:
             yield f"sine_backward<{stage.units}>(t, {kept}, {slope});"
         elif stage.node.activation:
             kind = f"activate_backward<{stage.units}, {_site(sites[i])}>"
-            yield f"{kind}(t, {_activation(stage)}, {target}, {slope});"
+            kept = _place(2 * len(calls) + 1 + i, offsets)
+            yield f"{kind}(t, {_activation(stage)}, {target}, {kept}, {slope});"
         if stage.kind == "conv":
             bias = stage.offset + stage.weights
             yield (

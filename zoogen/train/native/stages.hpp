@@ -6,7 +6,7 @@
 
 namespace {  // two networks loaded by one process must not share symbols
 
-enum Activation { RELU = 0, TANH = 1, SINE = 2, IDENTITY = 3 };
+enum Activation { RELU = 0, TANH = 1, SINE = 2, IDENTITY = 3, SIGMOID = 4, GELU = 5 };
 
 // One member's settings; the layout is mirrored in `library.py`.
 struct Member {
@@ -74,16 +74,27 @@ INLINE void each_unit(const Tile& t, int group, uint32_t site, F f) {
 
 constexpr int NO_DROPOUT = -1;
 
+// GELU's slope does not follow from its value, so `slope` keeps it for the way back.
 template <int UNITS, int SITE>
-void activate(const Tile& t, int activation, vec* a) {
+void activate(const Tile& t, int activation, vec* a, vec* slope) {
   const vec scale = splat(SITE == NO_DROPOUT ? 1 : t.keep_scale);
   Tile local = t;
   if (SITE == NO_DROPOUT) local.threshold = 0;
-  for (int g = 0; g < t.groups; g++, a += UNITS) {
+  for (int g = 0; g < t.groups; g++, a += UNITS, slope += UNITS) {
     if (activation == RELU)
       each_unit<UNITS>(local, g, SITE, [&](int u, mask keep) {
         const vec y = a[u] < 0 ? vec{} : a[u];  // a NaN stays
         a[u] = keep ? y * scale : vec{};
+      });
+    else if (activation == SIGMOID)
+      each_unit<UNITS>(local, g, SITE,
+                       [&](int u, mask keep) { a[u] = keep ? vec_sigmoid(a[u]) * scale : vec{}; });
+    else if (activation == GELU)
+      each_unit<UNITS>(local, g, SITE, [&](int u, mask keep) {
+        vec below, density;
+        vec_normal(a[u], below, density);
+        slope[u] = below + a[u] * density;
+        a[u] = keep ? a[u] * below * scale : vec{};
       });
     else
       each_unit<UNITS>(local, g, SITE,
@@ -93,14 +104,23 @@ void activate(const Tile& t, int activation, vec* a) {
 
 // `a` is what `activate` left; `g` comes in as the slope behind it and goes out before it.
 template <int UNITS, int SITE>
-void activate_backward(const Tile& t, int activation, const vec* a, vec* g) {
+void activate_backward(const Tile& t, int activation, const vec* a, const vec* slope, vec* g) {
   const vec scale = splat(SITE == NO_DROPOUT ? 1 : t.keep_scale);
   const vec unscale = splat(SITE == NO_DROPOUT ? 1 : 1 / t.keep_scale);
   Tile local = t;
   if (SITE == NO_DROPOUT) local.threshold = 0;
-  for (int group = 0; group < t.groups; group++, a += UNITS, g += UNITS) {
+  for (int group = 0; group < t.groups; group++, a += UNITS, g += UNITS, slope += UNITS) {
     if (activation == RELU)  // a dropped unit is 0, so its slope is too
       for (int u = 0; u < UNITS; u++) g[u] = a[u] <= 0 ? vec{} : g[u] * scale;
+    else if (activation == SIGMOID)
+      each_unit<UNITS>(local, group, SITE, [&](int u, mask keep) {
+        const vec y = a[u] * unscale;
+        g[u] = keep ? g[u] * scale * y * (real(1) - y) : vec{};
+      });
+    else if (activation == GELU)
+      each_unit<UNITS>(local, group, SITE, [&](int u, mask keep) {
+        g[u] = keep ? g[u] * scale * slope[u] : vec{};
+      });
     else
       each_unit<UNITS>(local, group, SITE, [&](int u, mask keep) {
         const vec y = a[u] * unscale;

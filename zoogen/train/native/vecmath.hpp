@@ -52,6 +52,31 @@ INLINE vec vec_tanh(vec x) {
   return a < real(0.625) ? small : large;
 }
 
+INLINE vec vec_sigmoid(vec x) {
+  if constexpr (!is_single) return each_lane(x, [](real v) { return 1 / (1 + std::exp(-v)); });
+  return real(1) / (real(1) + vec_exp(-x));
+}
+
+// Phi(x), the normal distribution function, and its density: what GELU is made of. Single precision
+// by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7.
+INLINE void vec_normal(vec x, vec& below, vec& density) {
+  if constexpr (!is_single) {
+    below = each_lane(x, [](real v) { return std::erfc(-v * M_SQRT1_2) / 2; });
+    density = each_lane(x, [](real v) { return std::exp(-v * v / 2) * 0.3989422804014327; });
+    return;
+  }
+  const vec falls = vec_exp(x * x * real(-0.5));
+  const vec t = real(1) / (real(1) + real(0.3275911 * 0.70710678118654752) * vec_abs(x));
+  vec p = splat(1.061405429f);
+  p = p * t + real(-1.453152027);
+  p = p * t + real(1.421413741);
+  p = p * t + real(-0.284496736);
+  p = p * t + real(0.254829592);
+  const vec tail = real(0.5) * p * t * falls;
+  below = x < 0 ? tail : real(1) - tail;
+  density = falls * real(0.3989422804014327);
+}
+
 // sine and cosine of x together; |x| up to some thousand.
 INLINE void vec_sincos(vec x, vec& sine, vec& cosine) {
   if constexpr (!is_single) {
