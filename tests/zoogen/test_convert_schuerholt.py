@@ -70,7 +70,7 @@ def test_schuerholts_folders(tmp_path: Path, rng: np.random.Generator) -> None:
     root = tmp_path / "tune_zoo_fmnist_uniform"
     states = raw_zoo(root, rng)
     zoo = converted(root, tmp_path / "zoo")
-    assert (zoo.plan.dataset, zoo.plan.family) == ("fashion_mnist", "arch2")
+    assert (zoo.plan.dataset, zoo.plan.family) == ("fashion_mnist", "schuerholt_small")
     assert zoo.plan.checkpoints == (0, 1, 50)
     images = torch.tensor(rng.normal(size=(3, 1, 28, 28)), dtype=torch.float32)
     for (network, epoch), state in states.items():
@@ -144,7 +144,7 @@ def test_schuerholts_packed_file(
     states = packed_zoo(path, rng, monkeypatch)
     monkeypatch.undo()  # their classes are gone when it is read
     zoo = converted(path, tmp_path / "zoo")
-    assert (zoo.plan.dataset, zoo.plan.family, len(zoo)) == ("mnist", "arch2", 7)
+    assert (zoo.plan.dataset, zoo.plan.family, len(zoo)) == ("mnist", "schuerholt_small", 7)
     for (network, epoch), state in states.items():
         row = zoo.row(network, epoch)
         flat = torch.cat([t.reshape(-1) for t in state.values()]).numpy()
