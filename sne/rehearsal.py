@@ -22,6 +22,7 @@ from sne.fresh import new_module
 from sne.layout import Members
 from sne.lesson import NetworkLesson, labels_of
 from sne.model import ACTIVATIONS, FittedModel, Preparation, own_activations
+from sne.models import model_kind
 from sne.pool import Pool
 from sne.predict import infer
 from sne.scaling import no_scaling
@@ -35,6 +36,8 @@ one for what small kernels take: up to 0.8 MB in all on an H100, where the rest 
 byte."""
 
 
+PART_BYTES = 64 * 1024
+"""What each part computed side by side takes for itself, in the libraries' small buffers."""
 HEAVIEST = ACTIVATIONS.index("tanh")
 """The activation whose networks take most, where each has one of its own."""
 
@@ -109,9 +112,18 @@ def plan_training(
         weight_bytes=parts.weights,
         gradient_bytes=parts.gradients,
         moment_bytes=parts.moments,
-        activation_bytes=counted.peak - residents + again,
+        activation_bytes=counted.peak - residents + again + _beside(config, parts, device),
         library_bytes=WORKSPACES if device == "cuda" else 0,
     )
+
+
+def _beside(config: TrainConfig, parts: "_Parts", device: DeviceKind) -> int:
+    """What parts of a batch take besides, where a CPU's threads compute them side by side."""
+    threads = torch.get_num_threads() if device == "cpu" else 1
+    if threads == 1:
+        return 0
+    gradients = parts.gradients if model_kind(config.model).independent else 0
+    return parts.left + PART_BYTES + (threads - 1) * (gradients + PART_BYTES)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,10 +7,20 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import torch
 
 from sne.config import TrainConfig
 from sne.recipes import default_config
 from sne.train import train
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tests that want more say so; what other threads allocate, torch's profiler does not see."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make_zoo(folder: Path, *arguments: str) -> Path:

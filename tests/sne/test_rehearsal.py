@@ -93,6 +93,20 @@ def test_settings_are_in_the_plan(part, changes):
     check(given, members("siren", 8), slabs=replace(CACHE_SLABS, kept=1024))
 
 
+@pytest.mark.parametrize(("model", "gradients"), [("deepsets", 1), ("mlp", 0)])
+def test_parts_side_by_side_have_gradients_of_their_own(model: str, gradients: int):
+    given, found = config("siren", model=model, batch=8), workload(members("siren", 8))
+    one = plan_training(given, found, device="cpu")
+    torch.set_num_threads(3)
+    three = plan_training(given, found, device="cpu")
+    more = three.total_bytes - one.total_bytes
+    assert more >= 2 * gradients * one.gradient_bytes
+    assert more <= 2 * gradients * one.gradient_bytes + (1 << 20)
+    cuda = [plan_training(given, found, device="cuda").total_bytes]
+    torch.set_num_threads(1)
+    assert cuda == [plan_training(given, found, device="cuda").total_bytes]
+
+
 @pytest.mark.parametrize("architecture", ["siren", "arch1"])
 def test_a_training_without_labels_takes_what_was_planned(architecture):
     given = config(architecture, model="hyperrep", batch=8)
