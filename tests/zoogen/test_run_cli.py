@@ -23,7 +23,8 @@ from zoogen.train.engines import ENGINES
 FLAGS = {
     "--help", "--dataset", "--arch", "--recipe", "--members", "--epochs", "--checkpoints", "--seed",
     "--out", "--data-dir", "--no-download", "--engine", "--threads", "--local", "--address",
-    "--workers", "--dry-run", "--no-lock", "--mixed-platforms", "--activation", "--dropout",
+    "--workers", "--nodes", "--dry-run", "--no-lock", "--mixed-platforms", "--activation",
+    "--dropout",
     "--optimizer", "--learning-rate", "--l2reg", "--w-init", "--init-std", "--train-fraction",
     "--frequency", "--amplitude", "--weight-decay",
 }  # fmt: skip
