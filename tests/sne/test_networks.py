@@ -1,6 +1,8 @@
 """Zoos in memory: the right rows, in one order, and what is refused."""
 
 from dataclasses import replace
+from hashlib import sha256
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -122,3 +124,17 @@ def test_identity(zoo, arch2_zoo):
     assert one.shared_with(replace(one, hash="", seed=1)) is None
     with pytest.raises(ZooError, match="is no zoo"):
         open_zoos([str(arch2_zoo / "shards")])
+
+
+def test_a_zoo_stays_the_same_when_a_columns_meaning_is_told_better(zoo, tmp_path):
+    copy = tmp_path / "zoo"
+    copytree(zoo.store.local_root, copy)
+    assert identify(open_zoo(copy)).hash == identify(zoo).hash
+    manifest = copy / "manifest.json"
+    # As an earlier version wrote it: read as before, but not what would be written today.
+    text = manifest.read_text().replace('"meaning": "', '"meaning": "in other words, ')
+    manifest.write_text(text)
+    earlier = open_zoo(copy)
+    assert earlier.manifest is not None
+    assert earlier.manifest.text != text
+    assert identify(earlier).hash == sha256(text.encode()).hexdigest()
