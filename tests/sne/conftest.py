@@ -14,9 +14,9 @@ from sne.recipes import default_config
 from sne.train import train
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Tests that want more say so; what other threads allocate, torch's profiler does not see."""
+@pytest.fixture
+def one_thread():
+    """For measured memory: what other threads allocate, torch's profiler does not see."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -119,7 +119,7 @@ def losses(found: Fitted) -> list[tuple[Any, Any]]:
 
 @pytest.mark.parametrize("architecture", ["siren", "arch1"])
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in PLANNED])
-def test_a_training_takes_what_was_planned(name, architecture):
+def test_a_training_takes_what_was_planned(name, architecture, one_thread):
     config = config_for(name, "zoo", epochs=2, recipe="inr" if architecture == "siren" else "cnn")
     found = [(ARCHITECTURES[architecture], 8)]
     plan = plan_training(config, workload(found), device="cpu", slabs=DEVICE_SLABS)

@@ -30,6 +30,7 @@ MOST = 1.3
 RUN_BYTES = 8 << 30
 """Plans up to so much are really run."""
 BATCHES = (8, 16, 32, 64)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def members(architecture: str, count: int) -> Members:

@@ -139,7 +139,8 @@ def _agrees_with_numpy(architecture: Architecture, generator: torch.Generator) -
         index, signs = _numpy(architecture, drawn_, network)
         assert np.array_equal(move.index[network].numpy(), index)
         assert np.array_equal(move.signs[network].numpy(), signs)
-    if drawn_.orders and max(architecture.space(n).size for n in drawn_.orders) > 4:
+    # Of fewer, two draws may well be the same.
+    if drawn_.orders and max(architecture.space(n).size for n in drawn_.orders) > 8:
         other = _numpy(architecture, draw(architecture, 3, generator=generator), 0)
         assert not np.array_equal(move.index[0].numpy(), other[0])
 
