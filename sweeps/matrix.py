@@ -23,7 +23,7 @@ from sweeps.options import Execution, checked_out
 from sweeps.overrides import configured, override
 from sweeps.report import add_page
 from sweeps.results import zoo_names
-from sweeps.sweep import Sweep, check_seeds, perform, report_failures
+from sweeps.sweep import Sweep, check_models, check_seeds, perform, report_failures
 from sweeps.trial import Trial, make_trial
 from sweeps.zoos import SweepZoo, check_alike, find_target, open_sweep_zoos
 from zoogen.interrupt import Stopper
@@ -111,8 +111,7 @@ def matrix_trials(
         SettingError: no such model; the sentence lists those there are.
     """
     check_seeds(wanted.seeds)
-    if not wanted.models or len(set(wanted.models)) != len(wanted.models):
-        raise PlanError(f"--models are different names, got {list(wanted.models)}")
+    check_models(wanted.models)
     trained = [one for one in zoos if one.shares[0]]
     if not trained:
         raise PlanError("none of the zoos has a training split: name one that has, with --zoos")

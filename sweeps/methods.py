@@ -34,7 +34,7 @@ from sweeps.options import Execution, checked_out
 from sweeps.overrides import configured, override
 from sweeps.report import add_page
 from sweeps.results import zoo_names
-from sweeps.sweep import Sweep, check_seeds, held, perform, report_failures
+from sweeps.sweep import Sweep, check_models, check_seeds, held, perform, report_failures
 from sweeps.trial import make_trial
 from sweeps.zoos import (
     SweepZoo,
@@ -145,8 +145,7 @@ def check_wanted(wanted: MethodsOptions) -> None:
     check_seeds(wanted.seeds)
     if wanted.seconds <= 0:
         raise PlanError(f"--seconds is above 0, got {wanted.seconds:g}")
-    if not wanted.models or len(set(wanted.models)) != len(wanted.models):
-        raise PlanError(f"--models are different names, got {list(wanted.models)}")
+    check_models(wanted.models)
 
 
 def list_methods(

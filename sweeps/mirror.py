@@ -10,22 +10,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sne import checkpoint
 from sne.files import write_bytes
 from sne.zoo import Store, ZooError, open_store
 from sweeps.errors import ResultsError
+from sweeps.perform import RUNS
 from sweeps.results import CURVES, PREDICTIONS, RESULTS, WHERE, finished
 
 RUN_FILES = (
-    "config.json",
-    "architectures.json",
-    "model.safetensors",
-    "machine.json",
-    "curves.parquet",
-    "predictions.parquet",
-    "result.json",
+    checkpoint.CONFIG,
+    checkpoint.ARCHITECTURES,
+    checkpoint.MODEL,
+    checkpoint.MACHINE,
+    f"{checkpoint.CURVES}.parquet",
+    checkpoint.PREDICTIONS,
+    checkpoint.RESULT,
 )
 """What a run is read from; `sne.checkpoint` says what each holds."""
-RUNS = "runs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -202,6 +202,12 @@ def _is_trained(folder: Path, trial: Trial) -> bool:
     return missing_tests(folder, trial) != trial.test
 
 
+def check_models(models: Sequence[str]) -> None:
+    """Whether these can be the models of a sweep (PlanError); that they exist is not asked here."""
+    if not models or len(set(models)) != len(models):
+        raise PlanError(f"--models are different names, got {list(models)}")
+
+
 def check_seeds(seeds: Sequence[int]) -> None:
     """Whether these can be seeds of trials (PlanError)."""
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
