@@ -5,11 +5,11 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JAXTYPING := --jaxtyping-packages=zoogen,sne,beartype.beartype
 
-.PHONY: install demo test test-slow check format bench bench-long clean help
+.PHONY: install demo test test-slow test-faults check format bench bench-long clean help
 .DEFAULT_GOAL := help
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,7 +25,10 @@ test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on tw
 	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow"
 
 test-slow: $(STAMP)  ## the tests of minutes
-	$(BIN)/python -m pytest -m slow --timeout=3600
+	$(BIN)/python -m pytest -m "slow and not faults" --timeout=3600
+
+test-faults: $(STAMP)  ## real faults on two Ray nodes, and a table of how each ended (15 minutes)
+	$(BIN)/python -m pytest -m faults --timeout=1200
 
 check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ import tyro
 
 from sne.errors import SneError
 from sne.report import log_to_stderr
-from sne.zoo import ZooError
+from sne.zoo import ZooError, out_of_memory
 
 REFUSED, STOPPED = 2, 130
 Options = TypeVar("Options")
@@ -61,6 +61,11 @@ def answer(serve: Callable[[], int], *, last_words: Callable[[], None] = say_sto
         return serve()
     except (SneError, ZooError) as error:
         log.error("%s", error)
+        return REFUSED
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        log.error("no memory left: `python -m sne.memory` says what each batch takes")
         return REFUSED
     except KeyboardInterrupt:
         last_words()

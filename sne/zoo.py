@@ -19,6 +19,7 @@ from zoogen.contract import (
     infer_module,
     open_store,
     open_zoo,
+    out_of_memory,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "infer_module",
     "open_store",
     "open_zoo",
+    "out_of_memory",
 ]

@@ -22,6 +22,7 @@ from sweeps.mirror import Mirror
 from sweeps.perform import complete_trial, run_folder
 from sweeps.results import read_curves
 from sweeps.trial import Trial
+from zoogen.exhausted import out_of_memory
 
 FAILURES = "failures"
 EXPECTED = (SneError, ZooError, SweepError)
@@ -99,7 +100,7 @@ def attempt(trial: Trial, job: Job, tell: Tell) -> None:
     except Stopped:
         raise
     except Exception as error:
-        text = str(error) if isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
+        text = _sentence(error)
         write_json(
             record, {"trial": str(trial), "error": text, "traceback": traceback.format_exc()}
         )
@@ -108,6 +109,14 @@ def attempt(trial: Trial, job: Job, tell: Tell) -> None:
     record.unlink(missing_ok=True)
     loss = best_loss(job.folder, trial)
     tell(Told(trial=trial.hash, epoch=epochs, epochs=epochs, share=1.0, loss=loss, ended=True))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, EXPECTED):
+        return str(error)
+    if out_of_memory(error):
+        return "no memory left: use fewer --workers, or a smaller --card with --fit"
+    return f"{type(error).__name__}: {error}"
 
 
 def failure_of(folder: Path, trial: Trial) -> str | None:

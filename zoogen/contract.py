@@ -5,6 +5,7 @@ Nothing here imports torch or Ray. `docs/zoo-format.md` describes the same in wo
 
 from zoogen.description import Architecture, Axis, Edge, Factor, Node, Space, TensorSpec
 from zoogen.errors import ShardError, ZooError
+from zoogen.exhausted import out_of_memory
 from zoogen.infer import Inferred, infer_architecture, infer_module
 from zoogen.manifest import Manifest
 from zoogen.networks import Networks
@@ -39,4 +40,5 @@ __all__ = [
     "infer_module",
     "open_store",
     "open_zoo",
+    "out_of_memory",
 ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from zoogen.errors import LockError, PlanError, ZooError
+from zoogen.exhausted import out_of_memory
 from zoogen.grouping import ShardSpec
 from zoogen.lock import still_mine
 from zoogen.machine import prepare_training
@@ -118,10 +119,10 @@ class ShardMaker:
             if attempt > 1:  # the process may have died between the shard and its receipt
                 entry = verify_shard(self._store, plan=self._context.plan, spec=spec)
             entry = entry or self._make(spec, report)
-        except (ZooError, OSError, MemoryError) as known:
-            error = f"{spec.name}: {_sentence(known)}"
+        except (ZooError, OSError) as known:
+            error = f"{spec.name}: {known}"
         except Exception as unknown:  # the edge of a shard: recorded, and the run fails
-            error = f"{spec.name} ({name_members(spec)}): {type(unknown).__name__}: {unknown}"
+            error = f"{spec.name} ({name_members(spec)}): {_sentence(unknown)}"
             trace = traceback.format_exc()
         return Receipt(
             shard=spec.number,
@@ -249,6 +250,6 @@ def platform_refusal(differs: tuple[str, ...]) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         return "no memory left: use fewer --workers"
-    return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,64 @@
+"""A trial of a sweep on two Ray nodes finds no memory: the others are done, and it goes on."""
+
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.record import Outcome
+from tests.faults.two_nodes import Nodes, two_nodes
+from tests.sweeps.sweep_commands import done, finish, same_results, start, states, wait_until
+from tests.zoogen.commands import made
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.slow,
+    pytest.mark.ray,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
+]
+TRIALS = (
+    "--models", "deepsets", "mlp", "--set", "training.batch=2", "--set", "deepsets.width=8",
+    "--epochs", "200", "--device", "cpu",
+)  # fmt: skip
+
+
+@pytest.fixture
+def nodes(session: Path) -> Iterator[Nodes]:
+    with two_nodes(session) as cluster:
+        yield cluster
+
+
+def trainers(nodes: Nodes) -> list[int]:
+    """Workers that train now."""
+    names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in nodes.processes()}
+    return [pid for pid, name in names.items() if name.startswith(b"ray::") and b"train" in name]
+
+
+def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Callable[[Outcome], None]):
+    zoo = tmp_path / "zoo"
+    networks = ("--dataset", "digits", "--arch", "arch1", "--members", "60", "--epochs", "1")
+    made(*networks, "--recipe", "quick", "--local", "--out", zoo)
+    flags = ("--zoos", zoo, *TRIALS)
+    done("sweeps.matrix", *flags, "--local", "--out", tmp_path / "calm")
+    flags = (*flags, *nodes.flags, "--out", tmp_path / "matrix")
+    process = start("sweeps.matrix", *flags, **nodes.environment)
+    wait_until(lambda: len(states(tmp_path / "matrix")) == 2 and len(trainers(nodes)) == 2)
+    victim = trainers(nodes)[0]
+    used = int(Path(f"/proc/{victim}/statm").read_text().split()[0]) * resource.getpagesize()
+    _, most = resource.prlimit(victim, resource.RLIMIT_AS)
+    resource.prlimit(victim, resource.RLIMIT_AS, (used, most))
+    code, _, said = finish(process)
+    assert code == 1, said
+    assert "no memory left: use fewer --workers" in said
+    assert "Traceback" not in said
+    done("sweeps.matrix", *flags, **nodes.environment)
+    assert same_results(tmp_path / "matrix", tmp_path / "calm")
+    tried(
+        Outcome(
+            fault="a trial has no memory left",
+            ended="a sentence, the other trials done; right, by the same command",
+            commands=2,
+        )
+    )
