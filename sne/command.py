@@ -62,7 +62,7 @@ def answer(serve: Callable[[], int], *, last_words: Callable[[], None] = say_sto
     except (SneError, ZooError) as error:
         log.error("%s", error)
         return REFUSED
-    except Exception as error:
+    except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
         log.error("no memory left: `python -m sne.memory` says what each batch takes")

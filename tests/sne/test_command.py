@@ -1,6 +1,7 @@
 """What the commands of sne have in common: refusals and signals as exit codes and one sentence."""
 
 import pytest
+import torch
 
 from sne.command import answer
 from sne.errors import DataError
@@ -30,3 +31,9 @@ def test_a_fault_of_ours_is_no_refusal():
     with pytest.raises(KeyError, match="a bug"):
         answer(serve)
     assert answer(lambda: 2) == 2
+
+
+def test_no_memory_is_one_sentence(capsys: pytest.CaptureFixture[str]):
+    assert answer(lambda: len(torch.empty(2**50, dtype=torch.uint8))) == 2
+    wanted = "no memory left: `python -m sne.memory` says what each batch takes\n"
+    assert capsys.readouterr().err == wanted
