@@ -14,11 +14,16 @@ from zoogen.contract import (
     TensorSpec,
     Zoo,
     ZooError,
+    check_torch_file,
     checked,
     infer_architecture,
     infer_module,
+    is_archive,
+    most_bytes,
     open_store,
     open_zoo,
+    parse_json,
+    read_parquet,
 )
 
 __all__ = [
@@ -35,9 +40,14 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "check_torch_file",
     "checked",
     "infer_architecture",
     "infer_module",
+    "is_archive",
+    "most_bytes",
     "open_store",
     "open_zoo",
+    "parse_json",
+    "read_parquet",
 ]

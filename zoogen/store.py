@@ -153,7 +153,7 @@ class LocalStore:
         return len(stale)
 
     def _path(self, name: str) -> Path:
-        return self._root / name
+        return within(self._root, name)
 
     def _write(self, name: str, data: Bytes, *, replace: bool) -> bool:
         path = self._path(name)
@@ -177,6 +177,23 @@ class LocalStore:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
         return True
+
+
+def within(root: Path, name: str) -> Path:
+    """Where an object of a folder lies: below it, whatever the name and links in the folder say.
+
+    Raises:
+        ShardError: the name or a link leads out of the folder.
+    """
+    path = root / name
+    parts = PurePosixPath(name).parts
+    if "\\" in name or "\0" in name or ".." in parts or PurePosixPath(name).is_absolute():
+        raise ShardError(f"{name!r} is no name of an object in {root}: parts with / between them")
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ShardError(
+            f"{path} is or lies behind a link that leads out of {root}: put the file itself there"
+        )
+    return path
 
 
 def refuse_credentials(uri: str) -> None:
