@@ -74,4 +74,4 @@ def pytest_report_header(config: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def fuzz_seed(pytestconfig: pytest.Config) -> int:
     """The first seed; a failure names the one that it found."""
-    return pytestconfig.getoption("--fuzz-seed")
+    return int(pytestconfig.getoption("--fuzz-seed") or 0)

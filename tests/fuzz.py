@@ -218,7 +218,9 @@ def mutated_words(words: Sequence[str], dice: Random) -> list[str]:
 
 def mutated_text(text: str, dice: Random) -> str:
     """Accidents to a text."""
-    return mutated_bytes(text.encode(), dice).decode(errors="surrogateescape")
+    return mutated_bytes(text.encode(errors="surrogateescape"), dice).decode(
+        errors="surrogateescape"
+    )
 
 
 def unnamed(

@@ -193,7 +193,8 @@ def test_a_damaged_file_is_told_of(
     fuzz_seed: int,
 ) -> None:
     seeds = range(fuzz_seed, fuzz_seed + count)
-    assert fuzz(case, samples(case.sample), tmp_path, seeds) == []
+    found = fuzz(case, samples(case.sample), tmp_path, seeds)
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.sample}: {case.file}")

@@ -12,11 +12,12 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeAlias, runtime_checkable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import pyarrow as pa
 
 from zoogen.errors import PlanError, ShardError
+from zoogen.named_path import named_path
 
 Bytes: TypeAlias = bytes | memoryview | pa.Buffer
 TEMPORARY_SUFFIX = ".tmp"
@@ -90,7 +91,7 @@ def open_store(uri: str | Path) -> Store:
     if "://" not in text:
         return LocalStore(Path(text))
     if text.startswith("file://"):
-        return LocalStore(Path(unquote(urlsplit(text).path)))
+        return LocalStore(Path(unquote(split_uri(text).path)))
     from zoogen.object_store import open_object_store
 
     return open_object_store(text)
@@ -100,7 +101,7 @@ class LocalStore:
     """A zoo in a local folder, which is created with the first object."""
 
     def __init__(self, root: Path) -> None:
-        self._root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100  (no symlink chasing)
+        self._root = Path(os.path.abspath(named_path(root)))  # noqa: PTH100  (no symlink chasing)
 
     @property
     def uri(self) -> str:
@@ -179,6 +180,18 @@ class LocalStore:
         return True
 
 
+def split_uri(uri: str) -> SplitResult:
+    """The parts of a URI.
+
+    Raises:
+        PlanError: it is none.
+    """
+    try:
+        return urlsplit(uri)
+    except ValueError as error:
+        raise PlanError(f"{uri!r} is no place of a zoo: {error}") from error
+
+
 def within(root: Path, name: str) -> Path:
     """Where an object of a folder lies: below it, whatever the name and links in the folder say.
 
@@ -202,7 +215,7 @@ def refuse_credentials(uri: str) -> None:
     Raises:
         PlanError: user or password stand in the URI; the message does not repeat them.
     """
-    if "@" in urlsplit(uri).netloc:
+    if "@" in split_uri(uri).netloc:
         raise PlanError(
             "the URI of a zoo must not hold credentials: put them into the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or a profile"

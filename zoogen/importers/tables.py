@@ -78,7 +78,7 @@ def want_numbers(table: Any, path: Path) -> None:
 
 
 def ordered(
-    columns: dict[str, Any], *, network: Sequence[Any], epoch: Sequence[int], where: Path
+    columns: dict[str, Any], *, network: Sequence[Any], epoch: Sequence[Any], where: Path
 ) -> tuple[Any, Integer[np.ndarray, " n"]]:
     """The rows of a listing: networks numbered, rows sorted by (member, epoch).
 
