@@ -10,6 +10,7 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from itertools import pairwise
 from random import Random
 from typing import Any, TypeAlias
@@ -96,9 +97,9 @@ def mutated_json(data: bytes, dice: Random) -> bytes:
         if kind == 0:
             del holder[key]
         elif kind == 1 and isinstance(holder, dict):
-            holder[str(dice.choice(("extra", "format", "__class__", key)))] = dice.choice(WRONG)
+            holder[str(dice.choice(("extra", "format", "__class__", key)))] = deepcopy(dice.choice(WRONG))
         else:
-            holder[key] = dice.choice(WRONG)
+            holder[key] = deepcopy(dice.choice(WRONG))
     return json.dumps(value).encode()
 
 
