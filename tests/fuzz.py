@@ -97,7 +97,9 @@ def mutated_json(data: bytes, dice: Random) -> bytes:
         if kind == 0:
             del holder[key]
         elif kind == 1 and isinstance(holder, dict):
-            holder[str(dice.choice(("extra", "format", "__class__", key)))] = deepcopy(dice.choice(WRONG))
+            holder[str(dice.choice(("extra", "format", "__class__", key)))] = deepcopy(
+                dice.choice(WRONG)
+            )
         else:
             holder[key] = deepcopy(dice.choice(WRONG))
     return json.dumps(value).encode()
