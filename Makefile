@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JAXTYPING := --jaxtyping-packages=zoogen,sne,beartype.beartype
 
-.PHONY: install demo test test-slow test-faults check format bench bench-long clean help
+.PHONY: install demo test test-slow test-faults test-min audit check format bench bench-long clean help
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -30,6 +30,19 @@ test-slow: $(STAMP)  ## the tests of minutes
 test-faults: $(STAMP)  ## real faults on two Ray nodes, and a table of how each ended (15 minutes)
 	$(BIN)/python -m pytest -m faults --timeout=1200
 
+test-min:  ## the same tests with the lowest versions that pyproject.toml allows, in .venv-min
+	test -x .venv-min/bin/python || $(PYTHON) -m venv .venv-min
+	.venv-min/bin/python -m pip install --quiet --disable-pip-version-check packaging
+	.venv-min/bin/python cluster/lowest.py .venv-min/lowest.txt
+	.venv-min/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv-min/lowest.txt -e '.[dev]'
+	.venv-min/bin/python -m pytest $(JAXTYPING) -m "not slow" -W ignore::DeprecationWarning
+
+audit:  ## known weaknesses of the pinned libraries (needs the network)
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.venv-audit/bin/python cluster/audit.py
+
 check: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,5 +60,5 @@ bench-long: $(STAMP)  ## the rows that take longer
 	$(BIN)/python -m benchmarks.run --long
 
 clean:  ## remove the virtual environment and what tools leave behind (never a zoo)
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-min .venv-audit build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ there is left, or brought back to this; what the three lines of `gpu.yaml` are t
 import ipaddress
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ import tyro
 
 HERE = Path(__file__).parent
 NAME = "zooscope"
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}")
 ROLES = {f"{NAME}-head": "aws-head-policy.json", f"{NAME}-worker": "aws-worker-policy.json"}
 TRUST = {
     "Version": "2012-10-17",
@@ -50,6 +53,10 @@ class Wanted:
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     wanted = tyro.cli(Wanted, args=arguments, prog="python cluster/aws_setup.py")
+    if not BUCKET.fullmatch(wanted.bucket):
+        sys.exit(f"--bucket is a name such as zoos-of-ours, got {wanted.bucket!r}")
+    if not REGION.fullmatch(wanted.region):
+        sys.exit(f"--region is a name such as us-west-2, got {wanted.region!r}")
     try:
         network = ipaddress.ip_network(wanted.cidr)
     except ValueError:

@@ -168,6 +168,8 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
         described = [checked(Architecture.from_json(v)) for v in read_json(folder / ARCHITECTURES)]
     except (ZooError, *MISUSED) as error:
         raise RunError(f"{folder / ARCHITECTURES} is damaged ({error}): train it again") from error
+    if not described:
+        raise RunError(f"{folder / ARCHITECTURES} describes no network: train it again")
     preparation = Preparation(
         architectures=tuple(described),
         scaling=no_scaling(config.training.scaling),

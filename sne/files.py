@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sne.errors import DataError
+from sne.zoo import parse_json
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -54,7 +55,7 @@ def read_json(path: Path) -> Any:
         DataError: it is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return parse_json(path.read_text())
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing") from error
     except (OSError, ValueError) as error:

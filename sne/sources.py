@@ -7,8 +7,8 @@ them is run. What was concluded from names and shapes is said in `Source.notes`.
 
 import pickle
 import re
+import struct
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,17 @@ from torch import Tensor, nn
 from sne.errors import DataError
 from sne.model import Batch, Group, own_activations
 from sne.networks import activation_numbers
-from sne.zoo import Architecture, Inferred, ZooError, infer_architecture, infer_module, open_zoo
+from sne.zoo import (
+    Architecture,
+    Inferred,
+    ZooError,
+    check_torch_file,
+    infer_architecture,
+    infer_module,
+    is_archive,
+    most_bytes,
+    open_zoo,
+)
 
 FORMS = (
     "a .safetensors file, a PyTorch file with a state dict, ZOO#MEMBER or ZOO#MEMBER@EPOCH, "
@@ -36,6 +46,11 @@ NESTED = ("state_dict", "model_state_dict", "model", "net", "weights", "ema")
 """Where training scripts put the state dict in their checkpoints."""
 PARALLEL = "module."
 """What `DataParallel` puts before every name."""
+_BROKEN = (
+    pickle.UnpicklingError, OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError,
+    AttributeError, AssertionError, ArithmeticError, MemoryError, struct.error,
+)  # fmt: skip
+"""What torch raises on damaged files, collected by damaging files at random."""
 _ROW = re.compile(r"^(?P<zoo>.+)#(?P<member>\d+)(?:@(?P<epoch>\d+))?$")
 _SEED = re.compile(r"^seed(\d+)$")
 
@@ -85,6 +100,7 @@ def read_source(text: str) -> Source:
     if path.suffix == SAFETENSORS:
         return from_state_dict(_safetensors(path), name=text, ordered=False)
     state, notes = _state_dict(_torch_file(path), text)
+    _check_tensors(state, path)
     return from_state_dict(state, name=text, notes=notes)
 
 
@@ -142,23 +158,17 @@ def _source(
 def _safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{path} is no safetensors file: {error}") from error
 
 
 def _torch_file(path: Path) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):
+            check_torch_file(path)
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        ValueError,
-    ) as error:
-        if _is_pickle(path):
+    except _BROKEN as error:
+        if isinstance(error, pickle.UnpicklingError) and _is_pickle(path):
             raise DataError(
                 f"{path} holds more than tensors, which takes code to load, and code in files is "
                 "never run: save model.state_dict() in it, or give the module in Python"
@@ -169,12 +179,9 @@ def _torch_file(path: Path) -> Any:
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether it holds a pickle, as torch.save and Python write them."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as file:
-            return any(name.endswith("data.pkl") for name in file.namelist())
+    """Whether it begins as torch.save's files do, and Python's pickles."""
     with path.open("rb") as file:
-        return file.read(1) == pickle.PROTO
+        return is_archive(path) or file.read(1) == pickle.PROTO
 
 
 def _state_dict(value: Any, name: str) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
@@ -191,11 +198,24 @@ def _state_dict(value: Any, name: str) -> tuple[Mapping[str, Tensor], tuple[str,
             raise DataError(f"{name} holds no state dict (names to tensors) but {held}")
         value = value[inner[0]]
         notes.append(f"the state dict is what the file has under {inner[0]!r}")
-    state = {key: tensor for key, tensor in value.items() if isinstance(tensor, Tensor)}
+    state = {str(key): tensor for key, tensor in value.items() if isinstance(tensor, Tensor)}
     if state and all(key.startswith(PARALLEL) for key in state):
         state = {key.removeprefix(PARALLEL): tensor for key, tensor in state.items()}
         notes.append(f"{PARALLEL!r} was removed from all names")
     return state, tuple(notes)
+
+
+def _check_tensors(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors of more numbers than the file can hold, and what is not plain numbers."""
+    size = path.stat().st_size
+    for name, tensor in state.items():
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise DataError(f"{path}: tensor {name!r} is not of plain numbers but {tensor.dtype}")
+        if 4 * tensor.numel() > most_bytes(size):
+            shape = tuple(tensor.shape)
+            raise DataError(
+                f"{path}: tensor {name!r} says it has the shape {shape} in a file of {size:,} bytes"
+            )
 
 
 def _is_state_dict(value: Any) -> bool:

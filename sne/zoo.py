@@ -14,12 +14,17 @@ from zoogen.contract import (
     TensorSpec,
     Zoo,
     ZooError,
+    check_torch_file,
     checked,
     infer_architecture,
     infer_module,
+    is_archive,
+    most_bytes,
     open_store,
     open_zoo,
     out_of_memory,
+    parse_json,
+    read_parquet,
 )
 
 __all__ = [
@@ -36,10 +41,15 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "check_torch_file",
     "checked",
     "infer_architecture",
     "infer_module",
+    "is_archive",
+    "most_bytes",
     "open_store",
     "open_zoo",
     "out_of_memory",
+    "parse_json",
+    "read_parquet",
 ]

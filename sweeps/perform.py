@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sne.checkpoint import CURVES, MACHINE, PREDICTIONS, Run
 from sne.config import Machine
@@ -37,6 +36,7 @@ from sweeps.results import (
 from sweeps.rows import NO_BUDGET, Trained, refused_row, test_rows, training_rows
 from sweeps.trial import Trial
 from sweeps.zoos import ZooRef, open_ref
+from zoogen.bounds import read_parquet
 
 RUNS = "runs"
 PATIENCE_S = 30.0
@@ -165,7 +165,7 @@ def _tested(run: Run, ref: ZooRef) -> tuple[Json, Any]:
     """Figures and predictions of one zoo; those of a training zoo are the run's own."""
     for figures in run.result["tests"]:
         if figures["zoo"]["hash"] == ref.label.hash:
-            table = pq.read_table(run.path / PREDICTIONS)
+            table = read_parquet(run.path / PREDICTIONS)
             own = [
                 (row["zoo"], row["split"]) == (figures["zoo"]["uri"], figures["split"])
                 for row in table.select(["zoo", "split"]).to_pylist()
@@ -183,7 +183,7 @@ def _named(predictions: Any, ref: ZooRef) -> Any:
 
 def _curves(run: Run) -> Sequence[Json]:
     path = run.path / f"{CURVES}.parquet"
-    return pq.read_table(path).to_pylist() if path.exists() else []
+    return read_parquet(path).to_pylist() if path.exists() else []
 
 
 def _where(run: Run, trial: Trial, *, begun: datetime) -> dict[str, Any]:

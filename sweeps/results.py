@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sne.files import read_json, sweep, write_json, write_table
 from sweeps.errors import ResultsError
+from zoogen.bounds import read_parquet
 
 FORMAT_VERSION = 1
 FORMAT_KEY = b"zooscope.results"
@@ -253,8 +253,8 @@ def _read_optional(path: Path) -> Any:
 
 def _read(path: Path) -> Any:
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        return read_parquet(path)
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise ResultsError(
             f"{path} is damaged ({_first_line(error)}): remove it and the same sweep makes it anew"
         ) from error

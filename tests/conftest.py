@@ -60,3 +60,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not torch.cuda.is_available():
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The seed from which mutated inputs follow."""
+    parser.addoption("--fuzz-seed", type=int, default=0, help="first seed of mutated inputs")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"mutated inputs: --fuzz-seed {config.getoption('--fuzz-seed')}"
+
+
+@pytest.fixture(scope="session")
+def fuzz_seed(pytestconfig: pytest.Config) -> int:
+    """The first seed; a failure names the one that it found."""
+    return int(pytestconfig.getoption("--fuzz-seed") or 0)

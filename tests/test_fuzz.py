@@ -1,187 +1,209 @@
-"""Readers of everything that is kept, given damaged and hostile files: a named error or a value.
+"""Readers of everything, given damaged and hostile files: an error with a name, or a value.
 
-`make test` reads some hundred of each kind, `pytest -m slow` ten thousand in all.
+A table says what is damaged and what reads it. `make test` tries some of each; `pytest -m slow`
+more than ten thousand in all, and `--fuzz-seed` others.
 """
 
-import io
-import pickle
 import shutil
-import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
 
 from sne.checkpoint import load_run
-from sne.config import Machine
 from sne.errors import SneError
-from sne.recipes import default_config
 from sne.sources import read_source
 from sne.state import load_state
-from sne.train import train
 from sweeps.asked import read_asked
 from sweeps.errors import SweepError
 from sweeps.results import read_results
-from tests.fuzz import mutation_for
+from tests.fuzz import mutation_for, unnamed
+from tests.samples import SAMPLES
 from zoogen.contract import open_zoo
 from zoogen.errors import ZooError
-from zoogen.run import main as make_zoo
+from zoogen.exporters.choose import EXPORTERS
+from zoogen.exporters.place import whole_folder
+from zoogen.images.arrays import check_split
+from zoogen.images.catalog import image_set
+from zoogen.images.parquet import read_parquet
+from zoogen.images.torchvision_files import read_torchvision
+from zoogen.importers.find import find_source
+from zoogen.importers.source import Hints
+from zoogen.importers.write import plan_conversion, shard_table
+from zoogen.look.content import read_content
+from zoogen.rows import check_table
+from zoogen.store import open_store
 
 NAMED = (ZooError, SneError, SweepError)
-Reader = Callable[[Path], object]
-FEW, MANY = 25, 1_300
+FEW, MANY = 8, 260
 
 
-@pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("fuzz") / "zoo"
-    flags = ["--dataset", "sine", "--arch", "siren", "--recipe", "quick", "--members", "10"]
-    assert make_zoo([*flags, "--local", "--out", str(out)]) == 0
-    return out
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """What is damaged, and who reads it."""
+
+    sample: str
+    file: str
+    read: Callable[[Path], object]
 
 
-@pytest.fixture(scope="module")
-def run(zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that is done, with the state of one that was stopped."""
-    out = tmp_path_factory.mktemp("fuzz-run") / "run"
-
-    class Stopped(Exception):
-        pass
-
-    def stop(progress: object) -> None:
-        if getattr(progress, "row", None) is not None and (out / "state" / "state.json").exists():
-            raise Stopped
-
-    config = default_config((str(zoo),), model="mlp")
-    machine = Machine(device="cpu", threads=1, save_every=0.0, save_epochs=True)
-    with pytest.raises(Stopped):
-        train(config, out, machine=machine, report=stop)
-    return out
-
-
-def read_zoo(folder: Path) -> object:
+def whole_zoo(folder: Path) -> object:
     opened = open_zoo(folder)
     return opened.networks(status=None).table(), opened.weights(status=None), repr(opened)
 
 
-def read_run(folder: Path) -> object:
-    return load_run(folder).budget
+def looked_at(folder: Path) -> object:
+    return read_content(open_store(folder))
 
 
-CASES: dict[str, tuple[str, Reader]] = {
-    "plan.json": ("zoo", lambda folder: open_zoo(folder, partial=True)),
-    "manifest.json": ("zoo", read_zoo),
-    "architectures.parquet": ("zoo", read_zoo),
-    "shards/part-00000.parquet": ("zoo", read_zoo),
-    "config.json": ("run", read_run),
-    "architectures.json": ("run", read_run),
-    "model.safetensors": ("run", read_run),
-    "state/state.json": ("run", load_state),
-}
+def exported(form: str) -> Callable[[Path], object]:
+    def read(folder: Path) -> None:
+        out = folder.with_name("exported")
+        with whole_folder(out) as made:
+            EXPORTERS[form](open_zoo(folder), made, quiet)
+        shutil.rmtree(out)
+
+    return read
 
 
-def fuzz(folder: Path, name: str, reader: Reader, tmp_path: Path, count: int) -> list[str]:
-    """What was no named error, each kind once."""
+def converted(folder: Path) -> object:
+    """A whole conversion that writes nothing."""
+    files = [path for path in folder.iterdir() if path.name == "dataset.pt"]
+    source = find_source(files[0] if files else folder, format_name=None, hints=Hints())
+    conversion = plan_conversion(source, seed=0, report=quiet)
+    for spec in conversion.plan.shards():
+        check_table(conversion.plan, spec, shard_table(conversion, conversion.plan, spec))
+    return conversion
+
+
+def quiet(*_: object) -> None:
+    pass
+
+
+def network(name: str) -> Callable[[Path], object]:
+    return lambda folder: read_source(str(folder / name))
+
+
+def images(name: str, read: Callable[..., Any], *files: str) -> Callable[[Path], object]:
+    wanted = image_set(name)
+
+    def look(folder: Path) -> object:
+        split = read(tuple(folder / file for file in files), wanted)
+        return check_split(split, side=wanted.side, channels=wanted.channels, where="it")
+
+    return look
+
+
+CASES = (
+    Case(sample="zoo", file="plan.json", read=lambda folder: open_zoo(folder, partial=True)),
+    Case(sample="zoo", file="plan.json", read=looked_at),
+    Case(sample="zoo", file="manifest.json", read=whole_zoo),
+    Case(sample="zoo", file="manifest.json", read=looked_at),
+    Case(sample="zoo", file="manifest.json", read=exported("state-dicts")),
+    Case(sample="zoo", file="architectures.parquet", read=whole_zoo),
+    Case(sample="zoo", file="shards/part-00000.parquet", read=whole_zoo),
+    Case(sample="zoo", file="shards/part-00000.parquet", read=looked_at),
+    Case(sample="zoo", file="shards/part-00000.parquet", read=exported("hf")),
+    Case(sample="zoo", file="shards/part-00000.parquet", read=exported("safetensors")),
+    Case(sample="run", file="config.json", read=load_run),
+    Case(sample="run", file="architectures.json", read=load_run),
+    Case(sample="run", file="model.safetensors", read=load_run),
+    Case(sample="run", file="state/state.json", read=load_state),
+    Case(sample="results", file="sweep.json", read=read_asked),
+    Case(sample="results", file="results/a.parquet", read=read_results),
+    Case(sample="small-cnn-zoo", file="weights.npy", read=converted),
+    Case(sample="small-cnn-zoo", file="metrics.csv.gz", read=converted),
+    Case(sample="small-cnn-zoo", file="layout.csv", read=converted),
+    Case(sample="schuerholt", file="NNmodel_0/params.json", read=converted),
+    Case(sample="schuerholt", file="NNmodel_0/result.json", read=converted),
+    Case(sample="schuerholt", file="NNmodel_0/checkpoint_000005/checkpoints", read=converted),
+    Case(sample="schuerholt-packed", file="dataset.pt", read=converted),
+    Case(sample="dwsnets", file="ssl_splits.json", read=converted),
+    Case(sample="dwsnets", file="model_0.pth", read=converted),
+    Case(sample="wild-park", file="cnn_park_splits.json", read=converted),
+    Case(sample="wild-park", file="park/NN_0/checkpoint_000010/checkpoint.pt", read=converted),
+    Case(sample="state-dicts", file="networks.csv", read=converted),
+    Case(sample="state-dicts", file="net0.pt", read=converted),
+    Case(sample="state-dicts", file="net1.safetensors", read=converted),
+    Case(sample="state-dicts", file="net0.pt", read=network("net0.pt")),
+    Case(sample="state-dicts", file="net1.safetensors", read=network("net1.safetensors")),
+    Case(sample="exported", file="networks.csv", read=converted),
+    Case(sample="exported", file="architectures.json", read=converted),
+    Case(sample="exported", file="zoo.json", read=converted),
+    Case(
+        sample="parquet images",
+        file="train-00000-of-00001.parquet",
+        read=images("mnist", read_parquet, "train-00000-of-00001.parquet"),
+    ),
+    Case(
+        sample="matlab images",
+        file="train_32x32.mat",
+        read=images("svhn", read_torchvision, "train_32x32.mat"),
+    ),
+    Case(
+        sample="idx images",
+        file="images-idx3-ubyte",
+        read=images("mnist", read_torchvision, "images-idx3-ubyte", "labels-idx1-ubyte"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a sample, made once."""
+    made: dict[str, Path] = {}
+
+    def sample(name: str) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("samples") / name.replace(" ", "-")
+            SAMPLES[name](made[name])
+        return made[name]
+
+    return sample
+
+
+def fuzz(case: Case, sample: Path, tmp_path: Path, seeds: range) -> list[str]:
+    """What was no error with a name, each kind once."""
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    whole, change = (folder / name).read_bytes(), mutation_for(name)
-    wrong: dict[str, str] = {}
-    for number in range(count):
-        (copy / name).write_bytes(change(whole, Random(number)))
-        try:
-            reader(copy)
-        except NAMED:
-            continue
-        except Exception as error:
-            wrong.setdefault(f"{type(error).__name__}: {str(error)[:60]}", f"seed {number}")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["copy"]
-    return [f"{error} ({where})" for error, where in wrong.items()]
+    shutil.copytree(sample, copy)
+    whole, change = (copy / case.file).read_bytes(), mutation_for(case.file)
+
+    def attempt(dice: Random) -> None:
+        (copy / case.file).write_bytes(change(whole, dice))
+        case.read(copy)
+
+    found = unnamed(attempt, seeds, NAMED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
+    return found
 
 
 @pytest.mark.parametrize(
     "count", [FEW, pytest.param(MANY, marks=(pytest.mark.slow, pytest.mark.timeout(1800)))]
 )
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.sample}: {case.file}")
 @pytest.mark.filterwarnings("ignore")
-def test_a_damaged_file_is_told_of(name, count, zoo, run, tmp_path):
-    kind, reader = CASES[name]
-    assert fuzz({"zoo": zoo, "run": run}[kind], name, reader, tmp_path, count) == []
+def test_a_damaged_file_is_told_of(
+    case: Case,
+    count: int,
+    samples: Callable[[str], Path],
+    tmp_path: Path,
+    fuzz_seed: int,
+) -> None:
+    seeds = range(fuzz_seed, fuzz_seed + count)
+    found = fuzz(case, samples(case.sample), tmp_path, seeds)
+    assert not found, "\n".join(found)
 
 
-def test_the_fuzzing_can_fail(zoo, tmp_path):
-    def careless(folder: Path) -> object:
-        return pq.read_table(folder / "shards/part-00000.parquet")
-
-    found = fuzz(zoo, "shards/part-00000.parquet", careless, tmp_path, FEW)
-    assert any("ArrowInvalid" in error for error in found)
-
-
-class Bomb:
-    """Runs code when it is unpickled."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return exec, ("import pathlib; pathlib.Path('/tmp/zooscope-bomb').touch()",)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.sample}: {case.file}")
+def test_what_is_whole_is_read(case: Case, samples: Callable[[str], Path], tmp_path: Path) -> None:
+    shutil.copytree(samples(case.sample), tmp_path / "copy")
+    if case.sample != "results":  # a table that no sweep wrote
+        case.read(tmp_path / "copy")
 
 
-@pytest.fixture
-def no_bomb():
-    mark = Path("/tmp/zooscope-bomb")
-    mark.unlink(missing_ok=True)
-    yield
-    assert not mark.exists()
-
-
-@pytest.mark.usefixtures("no_bomb")
-@pytest.mark.parametrize("form", ["torch", "pickle", "zip"])
-def test_no_file_runs_code(form: str, run: Path, tmp_path: Path):
-    path = tmp_path / "network.pt"
-    if form == "torch":
-        torch.save({"a.weight": torch.ones(2), "x": Bomb()}, path)
-    elif form == "pickle":
-        path.write_bytes(pickle.dumps({"a.weight": Bomb()}))
-    else:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", pickle.dumps(Bomb()))
-    with pytest.raises(SneError):
-        read_source(str(path))
-    # And under the names that a run and a search have.
-    copy = tmp_path / "run"
-    shutil.copytree(run, copy)
-    for name in ("model.safetensors", "state/state.json"):
-        shutil.copy(path, copy / name)
-    with pytest.raises(SneError):
-        load_run(copy)
-    with pytest.raises(SneError):
-        load_state(copy)
-
-
-def test_shards_have_names_that_stay_in_the_zoo(zoo: Path, tmp_path: Path):
-    copy = tmp_path / "zoo"
-    shutil.copytree(zoo, copy)
-    manifest = (copy / "manifest.json").read_text()
-    for name in ("../evil.parquet", "/tmp/evil.parquet", "shards/../../evil.parquet"):
-        (copy / "manifest.json").write_text(manifest.replace("shards/part-00000.parquet", name))
-        with pytest.raises(ZooError, match=r"a shard is shards/part-NNNNN\.parquet"):
-            open_zoo(copy)
-
-
-@pytest.mark.parametrize("name", ["results", "sweep.json"])
-def test_damaged_results_are_told_of(name: str, tmp_path: Path):
-    (tmp_path / "results").mkdir()
-    table = pa.table({"trial": ["a"]})
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    dice = Random(0)
-    for _ in range(FEW):
-        (tmp_path / "results" / "a.parquet").write_bytes(
-            mutation_for("a.parquet")(sink.getvalue(), dice)
-        )
-        (tmp_path / "sweep.json").write_bytes(
-            mutation_for("sweep.json")(b'{"format": 1, "kind": "matrix", "entries": []}', dice)
-        )
-        with pytest.raises(SweepError):
-            read_results(tmp_path) if name == "results" else read_asked(tmp_path)
+def test_ten_thousand_are_tried_in_all() -> None:
+    assert len(CASES) * MANY > 9_800
+    assert len(CASES) * FEW > 300

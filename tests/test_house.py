@@ -16,9 +16,9 @@ CATCH_ALL_ALLOWED = {
     "zoogen/execute.py",
     "benchmarks/theme.py",
     "sweeps/attempt.py",
-    "tests/test_fuzz.py",
+    "tests/fuzz.py",
 }
-"""The edge of a shard, a trial, a benchmark's row, a fuzzed file: what goes wrong is recorded."""
+"""The edge of a shard, a trial, a benchmark's row, a mutated input: what goes wrong is recorded."""
 
 
 def modules() -> list[Path]:

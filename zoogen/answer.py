@@ -11,6 +11,7 @@ from pathlib import Path
 from zoogen.display import displayed
 from zoogen.errors import ZooError
 from zoogen.interrupt import Interrupted, stopping_in_order
+from zoogen.named_path import named_path
 
 PATIENCE_S = 8.0
 """After a signal, before the process ends whatever it does."""
@@ -67,4 +68,4 @@ def counted() -> Iterator[Callable[[str, int, int], None]]:
 
 def absolute(path: Path) -> Path:
     """The path from the root, symbolic links kept."""
-    return path.expanduser().absolute()
+    return named_path(path)

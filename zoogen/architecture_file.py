@@ -7,8 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zoogen.bounds import read_parquet
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, ShardError
+from zoogen.json_text import parse_json
 from zoogen.store import Store
 from zoogen.typed import MISUSED, checked
 
@@ -51,16 +53,14 @@ def read_architectures(store: Store) -> Mapping[str, Architecture]:
     where = f"{store.uri}/{ARCHITECTURES_NAME}"
     try:
         source = pa.BufferReader(store.read(ARCHITECTURES_NAME))
-        rows: list[dict[str, Any]] = pq.read_table(
-            source, page_checksum_verification=True
-        ).to_pylist()
+        rows: list[dict[str, Any]] = read_parquet(source).to_pylist()
     except FileNotFoundError as error:
         raise ShardError(f"{where} is missing: the run that made the zoo writes it") from error
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise ShardError(f"{where} is damaged: {error}") from error
     try:
         found = {
-            r["arch"]: checked(Architecture.from_json(json.loads(r["description"]))) for r in rows
+            r["arch"]: checked(Architecture.from_json(parse_json(r["description"]))) for r in rows
         }
     except (PlanError, *MISUSED) as error:
         raise ShardError(f"{where} holds a description that cannot be: {error}") from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from zoogen.errors import DataError
+from zoogen.named_path import named_path
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,9 @@ def cache_root() -> Path:
     """
     given = os.environ.get(CACHE_VARIABLE)
     if given:
-        return Path(given).expanduser().absolute()
+        return named_path(Path(given))
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "zoogen"
+    return named_path(Path(base)) / "zoogen"
 
 
 def atomic_write(path: Path, data: bytes) -> None:

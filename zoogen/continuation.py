@@ -1,11 +1,11 @@
 """The plan files of a zoo: written once, read back, compared, and continued with more members."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from zoogen.errors import PlanError, ShardError
+from zoogen.json_text import parse_json
 from zoogen.plan import Plan, plan_name
 from zoogen.store import Store
 
@@ -117,7 +117,7 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _read_plan(store: Store, name: str) -> Plan:
     try:
-        return Plan.from_json(json.loads(store.read(name)))
+        return Plan.from_json(parse_json(store.read(name)))
     except ValueError as error:
         raise ShardError(f"{store.uri}/{name} is no JSON: {error}") from error
     except ShardError as error:

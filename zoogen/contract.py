@@ -3,10 +3,12 @@
 Nothing here imports torch or Ray. `docs/zoo-format.md` describes the same in words.
 """
 
+from zoogen.bounds import check_torch_file, is_archive, most_bytes, read_parquet
 from zoogen.description import Architecture, Axis, Edge, Factor, Node, Space, TensorSpec
 from zoogen.errors import ShardError, ZooError
 from zoogen.exhausted import out_of_memory
 from zoogen.infer import Inferred, infer_architecture, infer_module
+from zoogen.json_text import parse_json
 from zoogen.manifest import Manifest
 from zoogen.networks import Networks
 from zoogen.plan import Plan
@@ -35,10 +37,15 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "check_torch_file",
     "checked",
     "infer_architecture",
     "infer_module",
+    "is_archive",
+    "most_bytes",
     "open_store",
     "open_zoo",
     "out_of_memory",
+    "parse_json",
+    "read_parquet",
 ]

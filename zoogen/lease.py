@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from zoogen.errors import LockError
+from zoogen.json_text import parse_json
 from zoogen.lock import LOCK_NAME, Holder, parse_holder
 from zoogen.object_store import ATTEMPTS, s3_place
 
@@ -95,13 +96,13 @@ class Lease:
                 f"{self._place.uri}: another run is just beginning or ending; try again"
             )
         body, version, age = found
-        holder = parse_holder(body)
+        holder, lasts = parse_holder(body), _lasts(body, self._seconds)
         if holder is not None and holder.run == self._me.run:
             return version  # the first put arrived, only its answer was lost
-        if holder is not None and age <= float(json.loads(body)["seconds"]):
+        if holder is not None and age <= lasts:
             raise LockError(
                 f"{self._place.uri} is being written by {holder}: wait until it ends, or stop it. "
-                f"If it died, its lease ends {json.loads(body)['seconds']:g} s after its last sign"
+                f"If it died, its lease ends {lasts:g} s after its last sign"
             )
         taken = self._place.put(self._body(), version)
         if taken is None:
@@ -188,6 +189,14 @@ class _LeaseObject:
     def delete(self) -> None:
         """Remove it, whoever holds it."""
         self._client.delete_object(**self._at)
+
+
+def _lasts(body: bytes, usual: float) -> float:
+    """Seconds that a lease is good for, as its object says; else the usual ones."""
+    try:
+        return float(parse_json(body)["seconds"])
+    except (ValueError, KeyError, TypeError):
+        return usual
 
 
 def _status(error: Any) -> int | None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from zoogen.errors import LockError
-from zoogen.store import Store
+from zoogen.json_text import parse_json
+from zoogen.store import Store, within
 
 LOCK_NAME = "log/lock"
 LEASE_SECONDS = 60.0
@@ -69,7 +70,7 @@ def hold(
         return
     me = Holder(run=uuid.uuid4().hex, pid=os.getpid(), host=socket.gethostname())
     if store.local_root is not None:
-        held = _file_lock(store.local_root / LOCK_NAME, me)
+        held = _file_lock(within(store.local_root, LOCK_NAME), me)
     elif store.uri.startswith("s3://"):
         from zoogen.lease import lease
 
@@ -107,7 +108,7 @@ def read_holder(store: Store) -> Holder | None:
 def parse_holder(data: bytes) -> Holder | None:
     """The holder in a lock's contents; None for a lock that was given back."""
     try:
-        value: dict[str, Any] = json.loads(data)
+        value: dict[str, Any] = parse_json(data)
         return Holder(run=value["run"], pid=value["pid"], host=value["host"])
     except (ValueError, KeyError, TypeError):
         return None
@@ -151,7 +152,7 @@ def _file_lock(path: Path, me: Holder) -> Iterator[_FileLock]:
 def _open(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise LockError(
             f"cannot write {path}: {error.strerror}; choose another --out or change its permissions"

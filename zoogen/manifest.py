@@ -12,6 +12,7 @@ from typing import Any
 from zoogen import __version__
 from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError
+from zoogen.json_text import parse_json
 from zoogen.plan import FORMAT_VERSION, Plan, check_format
 from zoogen.schema import columns
 from zoogen.store import Store
@@ -106,7 +107,7 @@ def read_manifest(store: Store) -> Manifest | None:
         ShardError: it is damaged or of another version.
     """
     try:
-        return Manifest.from_json(json.loads(store.read(MANIFEST_NAME)))
+        return Manifest.from_json(parse_json(store.read(MANIFEST_NAME)))
     except FileNotFoundError:
         return None
     except ValueError as error:

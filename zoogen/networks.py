@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Integer
 
+from zoogen.bounds import open_parquet
 from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError, ZooError
 from zoogen.pages import Run, plain_rows
@@ -160,6 +160,8 @@ class Networks:
         with _opened(self.store, entry) as (_, parquet):
             # Metadata repeats the plan for each shard: one copy is enough, and the zoo has it.
             table = parquet.read(columns=names, use_threads=False).replace_schema_metadata(None)
+        if missing := [name for name in names if name not in table.column_names]:
+            raise ShardError(f"{self.store.uri}/{entry.name} lacks the column {missing[0]!r}")
         table = table.select(names)  # in the order asked for
         return table if rows.size == table.num_rows else table.take(rows)
 
@@ -191,8 +193,8 @@ class _opened:
         except OSError as error:
             raise ShardError(f"{self._where} cannot be opened: {error}") from error
         try:
-            parquet = pq.ParquetFile(self._file)
-        except (OSError, pa.ArrowException) as error:
+            parquet = open_parquet(self._file)
+        except (OSError, pa.ArrowException, ValueError) as error:
             self._file.close()
             raise ShardError(f"{self._where} is damaged: {error}") from error
         return self._file, parquet

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pyarrow as pa
 from pyarrow import fs
 
 from zoogen.errors import PlanError, ShardError
-from zoogen.store import Bytes, refuse_credentials
+from zoogen.images.damage import first_line
+from zoogen.store import Bytes, refuse_credentials, split_uri
 
 ATTEMPTS = 8
 """Tries for each request; pauses double up to 20 s, so an outage of a minute is survived."""
@@ -50,7 +51,7 @@ def s3_place(uri: str) -> S3Place:
         PlanError: no bucket, or credentials in the URI.
     """
     refuse_credentials(uri)
-    parts = urlsplit(uri)
+    parts = split_uri(uri)
     if not parts.netloc:
         raise PlanError(f"an S3 zoo is s3://bucket/prefix, got {uri!r}")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
@@ -72,18 +73,22 @@ def open_object_store(uri: str) -> "ObjectStore":
         PlanError: credentials in the URI, or a scheme whose objects do not appear whole.
     """
     refuse_credentials(uri)
-    scheme = urlsplit(uri).scheme
+    scheme = split_uri(uri).scheme
     if scheme not in _SCHEMES:
         raise PlanError(
             f"a zoo lies in a folder or at {', '.join(s + '://' for s in _SCHEMES)}, got {uri!r}"
         )
     if scheme == "s3":
         place = s3_place(uri)
-        return ObjectStore(uri, _s3(place), f"{place.bucket}/{place.prefix}".rstrip("/"))
+        try:
+            filesystem = _s3(place)
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+            raise PlanError(f"{uri!r} cannot be reached: {first_line(error)}") from error
+        return ObjectStore(uri, filesystem, f"{place.bucket}/{place.prefix}".rstrip("/"))
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise PlanError(f"pyarrow cannot open {uri!r}: {error}") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise PlanError(f"pyarrow cannot open {uri!r}: {first_line(error)}") from error
     return ObjectStore(uri, filesystem, path)
 
 
@@ -155,7 +160,7 @@ class ObjectStore:
 
 
 def _s3(place: S3Place) -> Any:
-    endpoint = urlsplit(place.endpoint) if place.endpoint else None
+    endpoint = split_uri(place.endpoint) if place.endpoint else None
     region = place.region or ("us-east-1" if endpoint else fs.resolve_s3_region(place.bucket))
     return fs.S3FileSystem(
         region=region,

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from zoogen import ray_reaper
-from zoogen.cache import cache_root
+from zoogen.cache import CACHE_VARIABLE, cache_root
 from zoogen.errors import ZooError
 
 log = logging.getLogger(__name__)
@@ -106,15 +106,25 @@ def _set_environment(address: str | None) -> None:
 
 
 def token_file() -> Path:
-    """The token that drivers and workers show one another: 64 hex digits, for this user alone."""
+    """The token that drivers and workers show one another: 64 hex digits, for this user alone.
+
+    Raises:
+        ZooError: the cache folder, where it lies, cannot be written.
+    """
     path = cache_root() / "ray-token"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".ray-token-", dir=path.parent)  # mode 0600
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
-        Path(draft).replace(path)
-    path.chmod(0o600)
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, draft = tempfile.mkstemp(prefix=".ray-token-", dir=path.parent)  # mode 0600
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+            Path(draft).replace(path)
+        path.chmod(0o600)
+    except OSError as error:
+        raise ZooError(
+            f"cannot keep Ray's token in {path.parent}: {error.strerror or error}; set "
+            f"{CACHE_VARIABLE} to a folder that can be written"
+        ) from error
     return path
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from zoogen.architecture_file import read_architectures
+from zoogen.bounds import open_parquet
 from zoogen.continuation import read_plans
 from zoogen.description import CONFIG_PREFIX, Architecture
 from zoogen.entry import ShardEntry
@@ -205,7 +205,7 @@ def _unlisted(store: Store, plans: Sequence[Plan], names: set[str]) -> tuple[Sha
     found: list[ShardEntry] = []
     for spec in (spec for plan in plans for spec in plan.shards() if spec.name in names):
         with store.open(spec.name) as file:
-            rows = pq.ParquetFile(file).metadata.num_rows
+            rows = open_parquet(file).metadata.num_rows
             size = file.size()
         # No counts by status: rows are looked at when they are chosen.
         entry = ShardEntry(

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zoogen.bounds import open_parquet
 from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError
 from zoogen.grouping import ShardSpec
@@ -87,7 +88,7 @@ def check_shard(store: Store, *, plan: Plan, spec: ShardSpec) -> ShardEntry:
     """
     data = store.read(spec.name)
     try:
-        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        file = open_parquet(pa.BufferReader(data), page_checksum_verification=True)
         table = file.read(use_threads=False)
         table.validate(full=True)
     except (OSError, pa.ArrowException, ValueError) as error:

@@ -12,11 +12,12 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeAlias, runtime_checkable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import pyarrow as pa
 
 from zoogen.errors import PlanError, ShardError
+from zoogen.named_path import named_path
 
 Bytes: TypeAlias = bytes | memoryview | pa.Buffer
 TEMPORARY_SUFFIX = ".tmp"
@@ -90,7 +91,7 @@ def open_store(uri: str | Path) -> Store:
     if "://" not in text:
         return LocalStore(Path(text))
     if text.startswith("file://"):
-        return LocalStore(Path(unquote(urlsplit(text).path)))
+        return LocalStore(Path(unquote(split_uri(text).path)))
     from zoogen.object_store import open_object_store
 
     return open_object_store(text)
@@ -100,7 +101,7 @@ class LocalStore:
     """A zoo in a local folder, which is created with the first object."""
 
     def __init__(self, root: Path) -> None:
-        self._root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100  (no symlink chasing)
+        self._root = Path(os.path.abspath(named_path(root)))  # noqa: PTH100  (no symlink chasing)
 
     @property
     def uri(self) -> str:
@@ -153,7 +154,7 @@ class LocalStore:
         return len(stale)
 
     def _path(self, name: str) -> Path:
-        return self._root / name
+        return within(self._root, name)
 
     def _write(self, name: str, data: Bytes, *, replace: bool) -> bool:
         path = self._path(name)
@@ -179,13 +180,42 @@ class LocalStore:
         return True
 
 
+def split_uri(uri: str) -> SplitResult:
+    """The parts of a URI.
+
+    Raises:
+        PlanError: it is none.
+    """
+    try:
+        return urlsplit(uri)
+    except ValueError as error:
+        raise PlanError(f"{uri!r} is no place of a zoo: {error}") from error
+
+
+def within(root: Path, name: str) -> Path:
+    """Where an object of a folder lies: below it, whatever the name and links in the folder say.
+
+    Raises:
+        ShardError: the name or a link leads out of the folder.
+    """
+    path = root / name
+    parts = PurePosixPath(name).parts
+    if "\\" in name or "\0" in name or ".." in parts or PurePosixPath(name).is_absolute():
+        raise ShardError(f"{name!r} is no name of an object in {root}: parts with / between them")
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ShardError(
+            f"{path} is or lies behind a link that leads out of {root}: put the file itself there"
+        )
+    return path
+
+
 def refuse_credentials(uri: str) -> None:
     """Keep secrets out of plans and logs, which repeat the URI.
 
     Raises:
         PlanError: user or password stand in the URI; the message does not repeat them.
     """
-    if "@" in urlsplit(uri).netloc:
+    if "@" in split_uri(uri).netloc:
         raise PlanError(
             "the URI of a zoo must not hold credentials: put them into the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or a profile"

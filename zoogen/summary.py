@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from zoogen.bounds import read_parquet
 from zoogen.entry import ShardEntry
 from zoogen.plan import Plan
 from zoogen.store import Store
@@ -51,7 +51,7 @@ def summarise(store: Store, plan: Plan, shards: Iterable[ShardEntry]) -> dict[st
 def _final_rows(store: Store, name: str, metric: str) -> Iterator[tuple[str, str, float | None]]:
     """Split, status and measure of each network's last checkpoint in a shard."""
     with store.open(name) as source:
-        table = pq.read_table(source, columns=["member", "split", "status", metric])
+        table = read_parquet(source, ["member", "split", "status", metric])
     members = table.column("member").to_numpy()
     last = np.flatnonzero(np.append(members[1:] != members[:-1], True))
     columns = (table.take(last).column(c).to_pylist() for c in ("split", "status", metric))

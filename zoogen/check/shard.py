@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from zoogen.bounds import open_parquet
 from zoogen.check.converted import converted_faults
 from zoogen.check.faults import Fault, name_members
 from zoogen.check.files import entry_faults
@@ -82,7 +82,7 @@ def read_table(data: bytes) -> Any:
     Raises:
         OSError, pyarrow.ArrowException, ValueError: the file is damaged.
     """
-    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    file = open_parquet(pa.BufferReader(data), page_checksum_verification=True)
     table = file.read(use_threads=False)
     table.validate(full=True)
     return table

@@ -6,9 +6,11 @@ Imported only when images have to be decoded, since it loads pyarrow and Pillow.
 import logging
 import struct
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
+from zoogen.bounds import Oversized, open_parquet, refuse_oversized
 from zoogen.errors import DataError
 from zoogen.images.catalog import ImageSet
 from zoogen.images.damage import first_line, not_whole
@@ -29,7 +32,10 @@ FORMATS = ("PNG", "JPEG")
 ROWS_AT_ONCE = 1_000
 SECONDS_BETWEEN_REPORTS = 2.0
 _BROKEN_PARQUET = (pa.ArrowException, OSError, ValueError)
-_BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+_BROKEN_IMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
 """What Pillow raises on damaged PNG and JPEG streams, depending on where the damage is."""
 
 
@@ -43,14 +49,21 @@ def read_parquet(
     """
     files = [(path, _open(path)) for path in paths]
     total = sum(file.metadata.num_rows for _, file in files)
-    images = np.empty((total, wanted.side, wanted.side, wanted.channels), np.uint8)
+    shape = (total, wanted.side, wanted.side, wanted.channels)
+    try:
+        refuse_oversized(prod(shape), sum(path.stat().st_size for path, _ in files))
+    except Oversized as error:
+        raise DataError(f"{paths[0].parent} holds no {wanted.name}: {error}") from error
+    images = np.empty(shape, np.uint8)
     labels = np.empty(total, np.int64)
     done, reported = 0, time.monotonic()
     for path, file in files:
         start = done
         for encoded, some_labels in _batches(path, file):
             stop = done + len(encoded)
-            _decode(encoded, images[done:stop], wanted, at=(path, done - start))
+            # Pillow warns of images that are large enough to be bombs; here they are refused.
+            with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+                _decode(encoded, images[done:stop], wanted, at=(path, done - start))
             labels[done:stop] = some_labels
             done = stop
             if time.monotonic() - reported > SECONDS_BETWEEN_REPORTS:
@@ -61,7 +74,9 @@ def read_parquet(
 
 def _open(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
+        return open_parquet(path, page_checksum_verification=True)
+    except Oversized as error:
+        raise DataError(f"{path} is no data set: {error}") from error
     except _BROKEN_PARQUET as error:
         raise not_whole(path, "Parquet file", error) from error
 
@@ -112,10 +127,10 @@ def _decode(
             raise DataError(f"{where}: no image bytes (a path alone is not enough)")
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
+                got = (image.mode, image.size)  # of the header: no pixel is unpacked yet
                 image.verify()  # PNG's checksums, which reading the pixels skips
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
-                got = (image.mode, image.size)
-                if got == expected:
+            if got == expected:
+                with Image.open(BytesIO(data), formats=FORMATS) as image:
                     out[index] = np.asarray(image).reshape(shape)
         except _BROKEN_IMAGE as error:
             raise not_whole(where, "PNG or JPEG image", error) from error

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from zoogen.cache import cache_root, file_hash
 from zoogen.errors import DataError
 from zoogen.images.catalog import ImageSet
+from zoogen.named_path import named_path
 
 SourceKind: TypeAlias = Literal["torchvision", "parquet", "scikit-learn"]
 DATA_VARIABLE = "ZOOGEN_DATA"
@@ -56,10 +57,10 @@ def place_to_search(data_dir: Path | None) -> Place:
         return Place(folder=cache_root() / "sources", given_by=None)
     folder = Path(variable or "") if data_dir is None else data_dir
     place = Place(
-        folder=folder.expanduser().absolute(),
+        folder=named_path(folder),
         given_by=DATA_VARIABLE if data_dir is None else "--data-dir",
     )
-    if not place.folder.is_dir():
+    if not _is_folder(place.folder):
         raise DataError(f"{place.given_by} names {place.folder}, which is not a folder")
     return place
 
@@ -121,6 +122,13 @@ def _find_torchvision(wanted: ImageSet, folder: Path) -> Source | None:
             _check_both(root, there)
             return Source(kind="torchvision", folder=root, train=train, test=test)
     return None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # for instance a name that is too long for one
+        return False
 
 
 def _check_both(root: Path, there: dict[str, bool]) -> None:

@@ -5,7 +5,6 @@ torchvision itself takes only files with the published MD5 sums, and importing i
 
 import pickle
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,13 @@ from zoogen.errors import DataError
 from zoogen.images.arrays import SplitArrays
 from zoogen.images.catalog import ImageSet
 from zoogen.images.damage import not_whole
+from zoogen.images.matlab import read_matlab
 
 _UNSIGNED_BYTE = 0x08
-# What the two libraries raise on damaged files, collected by damaging files at random.
+# What unpickling raises on damaged files, collected by damaging files at random.
 _BROKEN_PICKLE = (
     OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
     MemoryError, pickle.UnpicklingError,
-)  # fmt: skip
-_BROKEN_MAT = (
-    OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, NotImplementedError,
-    struct.error, zlib.error,
 )  # fmt: skip
 
 
@@ -81,15 +77,27 @@ class _ArraysOnly(pickle.Unpickler):
             "numpy.core.multiarray",
             "numpy._core.multiarray",
         ):
-            return np.empty(0).__reduce__()[0]
+            return _empty
         allowed = {
-            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "ndarray"): _Array,
             ("numpy", "dtype"): _dtype,
             ("_codecs", "encode"): _encode_latin1,
         }
         if (module_name, global_name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
         return allowed[module_name, global_name]
+
+
+class _Array:
+    """Stands for numpy's class, which would make an array of any size."""
+
+
+def _empty(kind: type, shape: tuple[int, ...], code: str | bytes) -> np.ndarray:
+    """What an array begins as; type, shape and values come with its state, from the file."""
+    del code
+    if kind is not _Array or shape != (0,):
+        raise pickle.UnpicklingError(f"it begins an array as {kind} of shape {shape}")
+    return np.empty(0)
 
 
 def _dtype(code: str, align: int, copy: int) -> np.dtype[Any]:
@@ -115,13 +123,7 @@ def _load_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_svhn(path: Path) -> SplitArrays:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        content = loadmat(path, variable_names=("X", "y"))
-    except (*_BROKEN_MAT, MatReadError) as error:
-        raise not_whole(path, "MATLAB 5 file", error) from error
+    content = read_matlab(path, ("X", "y"))
     pixels, labels = content.get("X"), content.get("y")
     if pixels is None or labels is None or pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise DataError(f"{path} holds no uint8 array X of four axes and labels y: not SVHN")

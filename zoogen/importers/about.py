@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoogen.errors import SourceError
+from zoogen.json_text import parse_json
 
 ABOUT = "zoo.json"
 
@@ -39,9 +40,9 @@ def read_about(folder: Path) -> About:
     if not path.is_file():
         return About()
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
         about = About(**found)
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise SourceError(f"{path} is not what zoogen.export writes: {error}") from error
     texts = (about.credit, about.licence, about.kind)
     if not all(t is None or isinstance(t, str) for t in texts) or not _is_data(about.data):

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,14 @@ from zoogen.description import Architecture
 from zoogen.errors import SourceError
 from zoogen.forward import forward, parameters_of
 from zoogen.importers.inert import NUMPY, names
-from zoogen.importers.moved import Moved, listed, split_list, whole
+from zoogen.importers.moved import Moved, listed, split_list
 from zoogen.importers.schuerholt import guess_dataset
 from zoogen.importers.source import Hints, Listing, Report
-from zoogen.importers.tables import canonical_dataset, ordered, plain_column
+from zoogen.importers.tables import canonical_dataset, ordered, plain_column, whole
 from zoogen.importers.tensors import Header, in_order, read_torch, state_of
 from zoogen.recipe import SINE, Shares
 from zoogen.signals import sine_inputs, sine_target
+from zoogen.typed import MISUSED
 
 FORMAT = "dwsnets"
 CREDIT = "in the format of DWSNets' INRs, Navon et al. 2023 (arXiv:2301.12780)"
@@ -66,6 +68,8 @@ class DwsNets:
         first = _load(files[0])
         self._architecture = architecture = describe_siren(_header(first, files[0]), files[0])
         waves = COEF in first
+        if waves and (inputs := architecture.tensors[0].shape[1]) != 1:
+            raise SourceError(f"{files[0]}: a wave has one input, this network has {inputs}")
         for number, (path, row) in enumerate(zip(files, rows, strict=True), start=1):
             row |= self._wave(path, architecture) if waves else {}
             if seed := _SEED.match(path.name):
@@ -121,10 +125,13 @@ class DwsNets:
 
     def _wave(self, path: Path, architecture: Architecture) -> dict[str, float]:
         content = _load(path)
-        coef = content.get(COEF)
-        if not isinstance(coef, list) or len(coef) != 2:
-            raise SourceError(f"{path}: wanted coef = [amplitude, frequency], got {coef!r}")
-        amplitude, frequency = (float(value) for value in coef)
+        coef: Any = content.get(COEF)
+        try:
+            amplitude, frequency = (float(value) for value in coef)
+        except MISUSED as error:
+            raise SourceError(
+                f"{path}: wanted coef = [amplitude, frequency], got {repr(coef)}"
+            ) from error
         flat = torch.from_numpy(in_order(_tensors(content, path), architecture, path))
         with torch.inference_mode():
             inputs = torch.from_numpy(sine_inputs(POINTS))

@@ -1,11 +1,11 @@
 """Files that a published list names by their place on the publishers' machine, found here."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zoogen.errors import SourceError
+from zoogen.json_text import parse_json
 
 SPLITS = ("train", "val", "test")
 
@@ -26,8 +26,8 @@ class Moved:
         """
         parts = [p for p in PurePosixPath(name).parts if p not in ("/", ".", "..")]
         for cut in (self._cut, *range(len(parts))):
-            path = self._root.joinpath(*parts[cut:])
-            if cut < len(parts) and path.is_file():
+            path = below(self._root, "/".join(parts[cut:])) if cut < len(parts) else None
+            if path is not None:
                 self._cut = cut
                 return path
         raise SourceError(
@@ -71,16 +71,14 @@ def listed(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield split, str(name), {other: columns[other][number] for other in others}
 
 
-def whole(value: Any, what: str, path: Path) -> int:
-    """A whole number of a file.
-
-    Raises:
-        SourceError: it is none.
-    """
+def below(root: Path, name: str) -> Path | None:
+    """The file of that name below a folder; None where there is none, or a link leads out."""
+    path = root / name
     try:
-        return int(value)
-    except (ValueError, TypeError) as error:
-        raise SourceError(f"{path}: {what} should be a whole number, got {value!r}") from error
+        there = path.is_file() and path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        return None
+    return path if there else None
 
 
 def _has_splits(content: Any) -> bool:
@@ -89,6 +87,6 @@ def _has_splits(content: Any) -> bool:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} is no JSON: {error}") from error

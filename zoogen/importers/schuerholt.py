@@ -12,7 +12,6 @@ its `training_iteration`. Train measurements are running averages over the epoch
 Source: Schürholt et al. 2022 (arXiv:2209.14764), published code.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +28,9 @@ from zoogen.importers.schuerholt_networks import describe
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import canonical_dataset, ordered, plain_column
 from zoogen.importers.tensors import Header, in_order, read_header, read_state
+from zoogen.json_text import parse_json
 from zoogen.recipe import Shares
+from zoogen.typed import MISUSED
 
 FORMAT = "schuerholt"
 CREDIT = "Model Zoos, Schürholt et al. 2022 (arXiv:2209.14764)"
@@ -152,7 +153,7 @@ def configuration(path: Path) -> dict[str, Any]:
         SourceError: the file is damaged.
     """
     try:
-        given: dict[str, Any] = dict(json.loads(path.read_bytes()))
+        given: dict[str, Any] = dict(parse_json(path.read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         raise SourceError(f"{path} is no JSON object: {error}") from error
     return named_configuration(given)
@@ -178,13 +179,17 @@ def read_results(path: Path) -> dict[int, dict[str, float | None]]:
     if not path.is_file():
         return {}
     found: dict[int, dict[str, float | None]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} cannot be read as text: {error}") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            result = json.loads(line)
+            result = parse_json(line)
             found[int(result["training_iteration"])] = measured(result)
-        except (ValueError, KeyError, TypeError) as error:
+        except MISUSED as error:
             raise SourceError(f"{path}, line {number}: no result of an epoch: {error}") from error
     return found
 

@@ -35,8 +35,9 @@ from zoogen.importers.schuerholt import (
 )
 from zoogen.importers.schuerholt_networks import describe
 from zoogen.importers.source import Hints, Listing, Report
-from zoogen.importers.tables import canonical_dataset
-from zoogen.importers.tensors import Header, in_order, read_torch
+from zoogen.importers.tables import canonical_dataset, whole
+from zoogen.importers.tensors import Header, check_tensors, in_order, read_torch
+from zoogen.typed import MISUSED
 
 FORMAT = "schuerholt-packed"
 SETS = {"trainset": "train", "valset": "val", "testset": "test"}
@@ -71,11 +72,15 @@ class SchuerholtPacked:
         """See `Source`."""
         report(f"reading {self.root.name}", 0, 0)
         content = read_torch(self.root, names(*CLASSES, *PATHS, *NUMPY))
-        packed = list(self._packed(content))
+        try:
+            packed = list(self._packed(content))
+        except (*MISUSED, RuntimeError) as error:
+            raise SourceError(f"{self.root} is no packed zoo, or a damaged one: {error}") from error
         if not packed:
             raise SourceError(f"{self.root} holds none of {', '.join(SETS)} with networks")
         known: dict[Header, str] = {}
         for each in packed:
+            check_tensors(each.state, self.root)
             header = _header(each.state)
             if header not in known:
                 architecture = describe(header, self.root)
@@ -135,11 +140,12 @@ def _networks(dataset: Record, split: str, where: str) -> Iterator[_Packed]:
             **measured({k: _plain(v) for k, v in given.items()}),
             "generalization_gap": _plain(given.get(GAP)),
             "network": _path_text(paths[number]),
-            "epoch": int(epochs[number]),
+            "epoch": whole(epochs[number], "an epoch", Path(where)),
             "split": split,
         }
         row = {name: value for name, value in row.items() if value is not None}
-        yield _Packed(state={k: t for k, t in state.items() if isinstance(t, Tensor)}, row=row)
+        tensors = {str(name): t for name, t in state.items() if isinstance(t, Tensor)}
+        yield _Packed(state=tensors, row=row)
 
 
 def _header(state: Mapping[str, Tensor]) -> Header:
@@ -152,7 +158,7 @@ def _header(state: Mapping[str, Tensor]) -> Header:
 
 def _path_text(path: Any) -> str:
     """A network's folder, from a pickled path or plain text; it lies on the publishers' machine."""
-    return "/".join(path.arguments) if isinstance(path, Record) else str(path)
+    return "/".join(path.arguments) if isinstance(path, Record) else str(_plain(path))
 
 
 def _plain(value: Any) -> Any:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,10 @@ from zoogen.importers.tables import (
     read_csv,
     want_columns,
     want_numbers,
+    whole,
 )
 from zoogen.recipes import RECIPES
+from zoogen.typed import MISUSED
 
 FORMAT = "small-cnn-zoo"
 WEIGHTS, METRICS, LAYOUT = "weights.npy", "metrics.csv.gz", "layout.csv"
@@ -58,6 +61,13 @@ MEANINGS = {
     for split, of in (("train", "its training"), ("test", "the test"))
 }
 MEASURED = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+
+
+# What numpy raises on damaged files, collected by damaging files at random.
+_BROKEN_MATRIX = (
+    OSError, ValueError, TypeError, LookupError, OverflowError, SyntaxError, RecursionError,
+    TokenError,
+)  # fmt: skip
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -189,7 +199,7 @@ def _layout(path: Path) -> Iterator[tuple[str, int, tuple[int, ...]]]:
             shape = ast.literal_eval(str(row["shape"]))
             shape = (shape,) if isinstance(shape, int) else tuple(shape)
             name, start, stop = str(name), int(start), int(stop)
-        except (ValueError, SyntaxError, TypeError) as error:
+        except (*MISUSED, SyntaxError, MemoryError, RecursionError) as error:
             raise SourceError(f"{path}: no tensor and its columns in the line {row}") from error
         if not name.endswith(("/kernel:0", "/bias:0")) or prod(shape) != stop - start:
             raise SourceError(
@@ -200,10 +210,10 @@ def _layout(path: Path) -> Iterator[tuple[str, int, tuple[int, ...]]]:
 
 
 def _map_matrix(path: Path, *, rows: int) -> Any:
-    """The matrix, mapped into memory."""
+    """The matrix, mapped into memory: never an archive or a pickle, whatever the file is."""
     try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        matrix = np.lib.format.open_memmap(path, mode="r")
+    except _BROKEN_MATRIX as error:
         raise SourceError(f"{path} cannot be read as a matrix: {error}") from error
     if matrix.ndim != 2 or matrix.dtype != np.float32 or len(matrix) != rows:
         raise SourceError(
@@ -223,9 +233,9 @@ def _networks(metrics: Any) -> Sequence[Any]:
 
 def _epochs(metrics: Any, path: Path) -> list[int]:
     found = metrics.column(STEP).to_pylist()
-    if any(step is None or step != int(step) for step in found):
+    if None in found:
         raise SourceError(f"{path}: every line needs a whole number as its step")
-    return [int(step) for step in found]
+    return [whole(step, "a step", path) for step in found]
 
 
 def _is_kept(name: str) -> bool:

@@ -13,7 +13,6 @@ Columns: `file`; optional `network` (checkpoints of one network share it), `epoc
 Without `arch` a network is described from names and shapes (`zoogen.infer`).
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from jaxtyping import Float32, Integer
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, SourceError
 from zoogen.importers.about import About, about_paths, read_about
+from zoogen.importers.moved import below
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import (
     as_config,
@@ -44,6 +44,7 @@ from zoogen.importers.tensors import (
     read_state,
 )
 from zoogen.infer import infer_architecture
+from zoogen.json_text import parse_json
 from zoogen.recipe import Shares
 
 FORMAT = "state-dicts"
@@ -135,12 +136,12 @@ class StateDicts:
         return (named or found)[0]
 
     def _file(self, name: Any, where: Path) -> Path:
-        path = self.root / str(name)
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise SourceError(f"{where} names {name}, which does not lie below {self.root}")
-        if path.suffix not in (SAFETENSORS, *TORCH) or not path.is_file():
+        path = below(self.root, str(name))
+        if path is None or path.suffix not in (SAFETENSORS, *TORCH):
             kinds = ", ".join((SAFETENSORS, *TORCH))
-            raise SourceError(f"{where} names {name}: wanted a file there that ends in {kinds}")
+            raise SourceError(
+                f"{where} names {name}: wanted a file below {self.root} that ends in {kinds}"
+            )
         return path
 
     def _beside(self) -> tuple[Path, ...]:
@@ -192,7 +193,7 @@ def read_descriptions(path: Path) -> dict[str, Architecture]:
         SourceError: the file is damaged, or a description is not what its id says.
     """
     try:
-        found = {k: Architecture.from_json(v) for k, v in json.loads(path.read_bytes()).items()}
+        found = {k: Architecture.from_json(v) for k, v in parse_json(path.read_bytes()).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, PlanError) as error:
         raise SourceError(f"{path} holds no descriptions of architectures: {error}") from error
     for name, architecture in found.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from jaxtyping import Integer
 
+from zoogen.bounds import read_gzip
 from zoogen.description import CONFIG_PREFIX
 from zoogen.errors import SourceError
+from zoogen.typed import MISUSED
 
 DATASETS = {
     "svhn_cropped": "svhn",
@@ -20,6 +23,7 @@ DATASETS = {
     "cifar-10": "cifar10",
 }
 """Names of data sets in the field's files, and what `--dataset` calls them."""
+LAST_EPOCH = 2**31 - 1
 MEASURED = (
     "train_accuracy", "test_accuracy", "train_loss", "test_loss", "generalization_gap", "mse",
     "frequency", "amplitude",
@@ -34,12 +38,15 @@ def read_csv(path: Path, *, compressed: bool = False) -> Any:
     """
     convert = pa_csv.ConvertOptions(strings_can_be_null=True)
     try:
-        with pa.input_stream(str(path), compression="gzip" if compressed else None) as file:
-            table = pa_csv.read_csv(file, convert_options=convert)
-    except (OSError, pa.ArrowException) as error:
+        text = pa.BufferReader(read_gzip(path)) if compressed else str(path)
+        table = pa_csv.read_csv(text, convert_options=convert)
+        names = table.schema.names  # decoded only now
+        plain = [_plain(table.column(i)) for i in range(table.num_columns)]
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise SourceError(f"{path} cannot be read as a CSV file: {error}") from error
-    plain = [_plain(table.column(i)) for i in range(table.num_columns)]
-    return pa.Table.from_arrays(plain, names=table.schema.names)
+    if double := [name for name in names if names.count(name) > 1]:
+        raise SourceError(f"{path} has several columns named {double[0]!r}")
+    return pa.Table.from_arrays(plain, names=names)
 
 
 def want_columns(table: Any, wanted: Sequence[str], path: Path) -> None:
@@ -71,7 +78,7 @@ def want_numbers(table: Any, path: Path) -> None:
 
 
 def ordered(
-    columns: dict[str, Any], *, network: Sequence[Any], epoch: Sequence[int], where: Path
+    columns: dict[str, Any], *, network: Sequence[Any], epoch: Sequence[Any], where: Path
 ) -> tuple[Any, Integer[np.ndarray, " n"]]:
     """The rows of a listing: networks numbered, rows sorted by (member, epoch).
 
@@ -88,9 +95,9 @@ def ordered(
     Raises:
         SourceError: a network has two rows for one epoch.
     """
-    broken = [e for e in epoch if e != int(e)]
-    if broken:
-        raise SourceError(f"{where}: an epoch is a whole number, got {broken[0]}")
+    epoch = [whole(each, "an epoch", where) for each in epoch]
+    if beyond := [each for each in epoch if not 0 <= each <= LAST_EPOCH]:
+        raise SourceError(f"{where}: an epoch is from 0 to {LAST_EPOCH}, got {beyond[0]}")
     first = {key: number for number, key in enumerate(dict.fromkeys(network))}
     if set(first) == set(range(len(first))):
         first = {key: key for key in first}
@@ -109,12 +116,28 @@ def ordered(
     return table, order
 
 
+def whole(value: Any, what: str, path: Path) -> int:
+    """A whole number of a file, which may be written as 3.0 or as text.
+
+    Raises:
+        SourceError: it is none.
+    """
+    try:
+        found = int(value)
+    except MISUSED as error:
+        raise SourceError(f"{path}: {what} should be a whole number, got {repr(value)}") from error
+    if isinstance(value, float) and found != value:
+        raise SourceError(f"{path}: {what} should be a whole number, got {value}")
+    return found
+
+
 def plain_column(values: Sequence[Any]) -> Any:
-    """Python values as one Arrow array; numbers that are mixed with text become text."""
+    """Python values as one Arrow array; mixed kinds, and numbers beyond 64 bits, become text."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} and float in kinds:
+    large = any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in values)
+    if kinds <= {int, float} and float in kinds and not large:
         return pa.array([None if v is None else float(v) for v in values], type=pa.float64())
-    if len(kinds) > 1:
+    if len(kinds) > 1 or large:
         return pa.array([None if v is None else str(v) for v in values], type=pa.string())
     return pa.array(values) if kinds else pa.array(values, type=pa.float64())
 

@@ -1,8 +1,8 @@
 """State dicts in files: safetensors, or PyTorch's read as tensors only; code in them is not run."""
 
 import pickle
+import struct
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from zoogen.bounds import Oversized, check_torch_file, is_archive, most_bytes
 from zoogen.description import Architecture
 from zoogen.errors import SourceError
 from zoogen.layer_names import SKIPPED
@@ -22,6 +23,11 @@ SAFETENSORS = ".safetensors"
 TORCH = (".pt", ".pth", ".ckpt", ".bin")
 NESTED = ("state_dict", "model_state_dict", "model", "net", "weights", "ema")
 """Where training scripts put the state dict in their checkpoints."""
+BROKEN_TORCH = (
+    OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
+    AssertionError, ArithmeticError, MemoryError, struct.error,
+)  # fmt: skip
+"""What torch raises on damaged files, collected by damaging files at random."""
 Allowed: TypeAlias = Sequence[tuple[Callable[..., Any], str]]
 
 
@@ -73,7 +79,31 @@ def state_of(value: Any, path: Path) -> Mapping[str, Tensor]:
             f"{path} holds no state dict (names to tensors) but a {type(value).__name__}: save "
             "model.state_dict() in it"
         )
-    return {str(name): t for name, t in value.items() if isinstance(t, Tensor)}
+    found = {str(name): t for name, t in value.items() if isinstance(t, Tensor)}
+    check_tensors(found, path)
+    return found
+
+
+def check_tensors(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are not plain numbers, or of more numbers than their file can hold.
+
+    A pickle may describe a tensor of any shape over one number, or over memory that is not filled.
+
+    Raises:
+        SourceError: one of them.
+    """
+    size = path.stat().st_size
+    for name, tensor in state.items():
+        plain = tensor.layout is torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.is_quantized or tensor.is_complex():
+            raise SourceError(f"{path}: tensor {name!r} is not of plain numbers but {tensor.dtype}")
+        becomes = tensor.numel() * max(4, tensor.element_size())
+        if becomes > most_bytes(size):
+            shape = tuple(tensor.shape)
+            raise SourceError(
+                f"{path}: tensor {name!r} says it has the shape {shape}, {becomes:,} bytes, in a "
+                f"file of {size:,}"
+            )
 
 
 def read_torch(path: Path, allowed: Allowed = ()) -> Any:
@@ -88,7 +118,10 @@ def read_torch(path: Path, allowed: Allowed = ()) -> Any:
     """
     try:
         with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals([*allowed]):
+            check_torch_file(path)
             return torch.load(path, map_location="cpu", weights_only=True)
+    except Oversized as error:
+        raise SourceError(f"{path} is no state dict: {error}") from error
     except pickle.UnpicklingError as error:
         if not _is_pickle(path):
             raise SourceError(f"{path} is no PyTorch file, or a damaged one") from error
@@ -96,7 +129,7 @@ def read_torch(path: Path, allowed: Allowed = ()) -> Any:
             f"{path} holds more than tensors ({_reason(error)}), and code in files is never run: "
             "convert it where it was made, to a file of model.state_dict()"
         ) from error
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError) as error:
+    except BROKEN_TORCH as error:
         raise SourceError(f"{path} is no PyTorch file, or a damaged one: {error}") from error
 
 
@@ -148,16 +181,14 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
         raise SourceError(f"{path} is no safetensors file, or a damaged one: {error}") from error
 
 
 def _is_pickle(path: Path) -> bool:
     """Whether it begins as torch.save's files do, of today and of old."""
-    if zipfile.is_zipfile(path):
-        return True
     with path.open("rb") as file:
-        return file.read(1) == pickle.PROTO
+        return file.read(4)[:1] == pickle.PROTO or is_archive(path)
 
 
 def _has_tensors(value: Any) -> bool:

@@ -13,7 +13,7 @@ names and shapes: which layer a residual comes from, and each layer's activation
 Source: Kofinas et al. 2024 (arXiv:2403.12143), published code.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from jaxtyping import Float32, Integer
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, SourceError
 from zoogen.importers.inert import NUMPY, Record, names
-from zoogen.importers.moved import Moved, listed, split_list, whole
+from zoogen.importers.moved import Moved, listed, split_list
 from zoogen.importers.source import Hints, Listing, Report
-from zoogen.importers.tables import canonical_dataset, ordered, plain_column
+from zoogen.importers.tables import canonical_dataset, ordered, plain_column, whole
 from zoogen.importers.tensors import flat_weights, read_torch, state_of
 from zoogen.infer import infer_architecture
 from zoogen.recipe import Shares
@@ -46,6 +46,8 @@ CONFIGURED: Mapping[str, str] = {
     "activation": "activations",
 }
 """Lists of the configuration, one entry a layer, and the columns that they become."""
+DEEPEST = 4
+"""Objects within one another, of which only the innermost holds anything."""
 _PLAIN = ("dict", "list", "tuple", "int", "float", "str", "bool", "NoneType")
 OMEGACONF = (
     "omegaconf.dictconfig.DictConfig",
@@ -125,8 +127,8 @@ class WildPark:
                 path = moved.find(name)
                 step = whole(more[STEP], f"the step of {name}", where) if STEP in more else None
                 rows.append({"split": split, "epoch": _epoch(path) if step is None else step})
-                if isinstance(more.get(SCORE), int | float):
-                    rows[-1]["test_accuracy"] = float(more[SCORE])
+                if (score := _number(more.get(SCORE))) is not None:
+                    rows[-1]["test_accuracy"] = score
                 files.append(path)
             return files, rows
         files = sorted(self.root.rglob(CHECKPOINT))
@@ -147,14 +149,16 @@ class WildPark:
             raise SourceError(f"{path}: {error}") from error
         architecture = inferred.architecture
         self._archs.setdefault(architecture.content_id, architecture)
-        config = plain(content.get("config"))
+        config = opened(content.get("config"))
         found: dict[str, Any] = {"arch": architecture.content_id}
         if isinstance(config, Mapping):
             for name, column in CONFIGURED.items():
-                if isinstance(config.get(name), list):
-                    found[f"config.{column}"] = " ".join(str(v) for v in config[name])
-            if isinstance(config.get("n_layers"), int):
-                found["config.num_layers"] = config["n_layers"]
+                values = opened(config.get(name))
+                if isinstance(values, list):
+                    found[f"config.{column}"] = " ".join(_words(values))
+            layers = opened(config.get("n_layers"))
+            if isinstance(layers, int):
+                found["config.num_layers"] = layers
         return found
 
 
@@ -164,20 +168,28 @@ def _epoch(path: Path) -> int:
 
 def _accuracy(path: Path) -> float | None:
     result = _load(path).get("last_result")
-    value = result.get("test/acc") if isinstance(result, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
+    return _number(result.get("test/acc")) if isinstance(result, Mapping) else None
 
 
-def plain(value: Any) -> Any:
-    """An omegaconf object of a pickled file, or plain values, as plain values."""
-    if isinstance(value, Record):
-        inner = value.get("_content", value.get("_val"))
-        return plain(inner)
-    if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
+def _words(values: Sequence[Any]) -> Iterator[str]:
+    for value in map(opened, values):
+        yield str(value) if isinstance(value, str | bool | int | float | None) else "?"
+
+
+def opened(value: Any) -> Any:
+    """What an omegaconf object of a pickled file holds; other values as they are."""
+    for _ in range(DEEPEST):
+        if not isinstance(value, Record):
+            return value
+        value = value.get("_content", value.get("_val"))
+    return None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:  # an integer beyond all floats
+        return None
 
 
 def _load(path: Path) -> Mapping[str, Any]:

@@ -1,15 +1,15 @@
 """What lies in a zoo's place, complete or not: plans, shards, and every column but the weights."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from zoogen.bounds import read_parquet
 from zoogen.continuation import read_plans
 from zoogen.errors import ShardError
+from zoogen.json_text import parse_json
 from zoogen.look.spread import final_rows
 from zoogen.manifest import MANIFEST_NAME, read_manifest
 from zoogen.plan import Plan
@@ -95,9 +95,9 @@ def _read_shards(store: Store, names: Sequence[str], plan: Plan) -> _Shards:
         try:
             with store.open(name) as source:
                 size += source.size()
-                table = pq.read_table(source, columns=empty.schema.names)
+                table = read_parquet(source, empty.schema.names)
             other = (table.schema.metadata or {}).get(PLATFORM_KEY)
-            platforms += [Platform.from_json(json.loads(other))] if other else []
+            platforms += [Platform.from_json(parse_json(other))] if other else []
             tables.append(table.replace_schema_metadata(None).cast(empty.schema))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise ShardError(

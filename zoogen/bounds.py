@@ -1,0 +1,166 @@
+"""How much a file may become in memory: told from what its headers declare, before it is read.
+
+Whatever is packed says how large it will be: a Parquet file's footer, a zip archive's directory. A
+gzip stream says nothing that can be believed, so it is unpacked as far as it may. A file that is to
+become more than a hundred times its size was made to fill a memory, not to be read; a small file
+may become 256 MB all the same, since constant columns pack well. Weights themselves hardly pack.
+
+What is too much is an `Oversized`, a ValueError, which each reader tells in its own named error.
+"""
+
+import gzip
+import mmap
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SMALL_BYTES = 256_000_000
+"""What any file may become."""
+TIMES = 100
+"""What a larger file may become, for each of its bytes."""
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 12}
+"""Bytes of a value in memory by Parquet's physical types; 8 for all others."""
+_ARCHIVE, _LONGEST_HEADER = b"PK\x03\x04", 1 << 17
+"""How a zip archive begins, and what an entry's header takes at most."""
+_BYTES_BY_NUMBER = b"\nbytearray\n"
+_EXTENSION = b"ARROW:extension:name"
+
+
+class Oversized(ValueError):
+    """A file that would become too much; the text follows the file's name."""
+
+
+def most_bytes(size: int) -> int:
+    """What a file of this size may become."""
+    return max(SMALL_BYTES, TIMES * size)
+
+
+def refuse_oversized(becomes: int, size: int) -> None:
+    """Stop before a file is read that becomes too much.
+
+    Args:
+        becomes: bytes that it declares, or that were unpacked so far.
+        size: bytes that it is.
+
+    Raises:
+        Oversized: that is too much.
+    """
+    if becomes > most_bytes(size):
+        raise Oversized(
+            f"its {size:,} bytes would become {becomes:,} or more, and from so few no more than "
+            f"{most_bytes(size):,} are read"
+        )
+
+
+def open_parquet(source: Any, **options: Any) -> Any:
+    """A `pyarrow.parquet.ParquetFile` that becomes no more than it may, of plain columns.
+
+    Args:
+        source: a path, or an open `pyarrow.NativeFile`, which is not closed here.
+        options: of `ParquetFile`.
+
+    Raises:
+        Oversized: it declares too much.
+        ValueError: a column is of an extension type, whose library may run code that values hold.
+        OSError, pyarrow.ArrowException: it is no Parquet file, or a damaged one.
+    """
+    file = pq.ParquetFile(source, **options)
+    size = source.stat().st_size if isinstance(source, Path) else source.size()
+    refuse_oversized(_declared(file.metadata), size)
+    for field in file.schema_arrow:
+        _refuse_extension(field)
+    return file
+
+
+def read_parquet(source: Any, columns: list[str] | None = None) -> Any:
+    """All rows of such a file as a `pyarrow.Table`; errors as those of `open_parquet`."""
+    with open_parquet(source, page_checksum_verification=True) as file:
+        return file.read(columns=columns)
+
+
+def check_torch_file(path: Path) -> None:
+    """Refuse a file of `torch.save` that becomes more than it is, before torch loads it.
+
+    Its archives hold their entries as they are, so one that is packed, or that lies over another,
+    is of somebody else's making. A pickle in it may ask for a `bytearray` of any length, which
+    torch's `weights_only` allows and state dicts never need.
+
+    Raises:
+        Oversized: it declares too much.
+        ValueError: another of these, or no whole archive.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise ValueError("it is empty")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            pickles = _pickles(path, data) if is_archive(path) else [(0, len(data))]
+            if any(data.find(_BYTES_BY_NUMBER, *part) >= 0 for part in pickles):
+                raise ValueError("its pickle asks for builtins.bytearray")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether torch takes the file for an archive: it looks at the first bytes alone."""
+    with path.open("rb") as file:
+        return file.read(len(_ARCHIVE)) == _ARCHIVE
+
+
+def _pickles(path: Path, data: mmap.mmap) -> list[tuple[int, int]]:
+    """Where an archive's pickles lie, their headers included."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+        raise ValueError(f"it is no whole archive ({error})") from error
+    refuse_oversized(sum(entry.file_size for entry in entries), len(data))
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise ValueError("its entries are packed, which torch.save does not do")
+    return [
+        (entry.header_offset, entry.header_offset + entry.file_size + _LONGEST_HEADER)
+        for entry in entries
+        if entry.filename.lower().endswith(".pkl")
+    ]
+
+
+def read_gzip(path: Path) -> bytes:
+    """What a gzip file holds, unpacked no further than it may become.
+
+    Raises:
+        Oversized: it holds more.
+        ValueError: it is no whole gzip file.
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size
+    try:
+        with gzip.open(path) as file:
+            found = file.read(most_bytes(size) + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"it is no whole gzip file ({error})") from error
+    refuse_oversized(len(found), size)
+    return found
+
+
+def _declared(footer: Any) -> int:
+    """Bytes of all columns, as pages or as values, whichever is more."""
+    becomes = footer.num_rows
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        for place in range(group.num_columns):
+            chunk = group.column(place)
+            values = chunk.num_values * _WIDTHS.get(chunk.physical_type, 8)
+            becomes += max(chunk.total_uncompressed_size, values)
+    return becomes
+
+
+def _refuse_extension(field: Any) -> None:
+    named = (field.metadata or {}).get(_EXTENSION)
+    if named or isinstance(field.type, pa.BaseExtensionType):
+        what = named.decode(errors="replace") if named else field.type
+        raise ValueError(f"the column {field.name!r} is of the type {what}, not of plain values")
+    for number in range(field.type.num_fields):
+        _refuse_extension(field.type.field(number))
