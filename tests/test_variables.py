@@ -113,11 +113,10 @@ def test_cluster_inputs_are_understood_or_refused(
         words[1 + 2 * dice.randrange(3)] = mutated(dice.choice(WANTED[1::2]), dice)
         with pytest.raises((SystemExit, Reached)) as stopped:
             aws_setup.main([*words, "--token", str(token)])
-        if stopped.type is Reached:
-            # What is put into policies is a name, and no more JSON.
-            assert not set(words[1] + words[5]) - set("abcdefghijklmnopqrstuvwxyz0123456789.-")
-        else:
+        if isinstance(stopped.value, SystemExit):
             assert "\n" not in str(stopped.value.code)
+        else:  # what is put into policies is a name, and no more JSON
+            assert not set(words[1] + words[5]) - set("abcdefghijklmnopqrstuvwxyz0123456789.-")
 
     found = unnamed(attempt, range(fuzz_seed, fuzz_seed + count), ())
     assert not found, "\n".join(found)
