@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoogen.driver import Outcome
-from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.plan import Plan, member_cost
 from zoogen.progress import duration_text
 from zoogen.summary import judged_by
 
@@ -38,7 +38,8 @@ def forecast(plans: Sequence[Plan], *, workers: int, pace: float = 1.0) -> Forec
     for plan in plans:
         for spec in plan.shards():
             shards += 1
-            costs = [member_cost(plan, train_fraction(m)) for m in plan.draw(spec.members)]
+            fractions = plan.fractions(spec.members).values()
+            costs = [member_cost(plan, fraction) for fraction in fractions]
             rows += len(costs) * len(plan.checkpoints)
             size += sum(c.bytes for c in costs)
             own = sum(c.core_seconds for c in costs) * pace

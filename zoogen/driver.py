@@ -21,7 +21,7 @@ from zoogen.lock import Lock
 from zoogen.manifest import Manifest, read_manifest, write_manifest
 from zoogen.material import Material, make_job
 from zoogen.members import Member, draw_member
-from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.plan import Plan, member_cost
 from zoogen.planning import make_plan
 from zoogen.platforms import differences
 from zoogen.progress import ShardWork, Tally, shown
@@ -169,10 +169,11 @@ def take_stock(store: Store, plans: Sequence[Plan], finished: Manifest | None) -
 
 def shard_work(plan: Plan, spec: ShardSpec) -> ShardWork:
     """What a shard is worth, by the plan's estimate."""
-    members = list(plan.draw(spec.members))
-    seconds = sum(member_cost(plan, train_fraction(m)).core_seconds for m in members)
+    fractions = plan.fractions(spec.members).values()
     return ShardWork(
-        members=len(members), member_epochs=len(members) * plan.epochs, core_seconds=seconds
+        members=len(fractions),
+        member_epochs=len(fractions) * plan.epochs,
+        core_seconds=sum(member_cost(plan, fraction).core_seconds for fraction in fractions),
     )
 
 

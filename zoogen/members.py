@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from zoogen.distributions import Choice, Depends, Distribution, Value
+from zoogen.distributions import Choice, Constant, Depends, Distribution, Value
 from zoogen.hyperparameters import HYPERPARAMETERS, SLOTS
 from zoogen.recipe import ClassifierRecipe, Grid, Recipe, Shares
 
@@ -88,12 +88,7 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
         dataset: recorded in the configuration.
         arch: recorded in the configuration as `dnn_architecture`.
     """
-    seed = member_seed(zoo_seed, index)
-    numbers = stream(seed, "config").random(SLOTS).tolist()
-    if isinstance(recipe, ClassifierRecipe) and recipe.grid is not None:
-        place = grid_place(recipe.draws, recipe.grid, index)
-        numbers = [place.numbers.get(slot, number) for slot, number in enumerate(numbers)]
-        seed = member_seed(zoo_seed, place.repeat) if recipe.grid.fixed else seed
+    seed, numbers = _numbers(recipe, zoo_seed=zoo_seed, index=index)
     drawn = draw_values(recipe.draws, numbers)
     config: dict[str, Value] = {
         "dataset": dataset,
@@ -104,6 +99,34 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
     }
     split = split_of(recipe.shares, zoo_seed=zoo_seed, index=index)
     return Member(index=index, seed=seed, split=split, config=config)
+
+
+def draw_value(recipe: Recipe, name: str, *, zoo_seed: int, index: int) -> Value | None:
+    """One hyperparameter of a member, equal to that of `draw_member`; None: it has none.
+
+    What is the same for all members is not drawn, so asking a million of them takes no time.
+    """
+    distribution = recipe.draws.get(name)
+    if distribution is None:
+        return None
+    if isinstance(distribution, Constant):
+        return distribution.value
+    needed = {name: distribution}
+    if isinstance(distribution, Depends):
+        needed[distribution.on] = recipe.draws[distribution.on]
+    _, numbers = _numbers(recipe, zoo_seed=zoo_seed, index=index)
+    return draw_values(needed, numbers)[name]
+
+
+def _numbers(recipe: Recipe, *, zoo_seed: int, index: int) -> tuple[int, list[float]]:
+    """A member's seed, and the number in [0, 1) for each slot that its configuration reads."""
+    seed = member_seed(zoo_seed, index)
+    numbers = stream(seed, "config").random(SLOTS).tolist()
+    if isinstance(recipe, ClassifierRecipe) and recipe.grid is not None:
+        place = grid_place(recipe.draws, recipe.grid, index)
+        numbers = [place.numbers.get(slot, number) for slot, number in enumerate(numbers)]
+        seed = member_seed(zoo_seed, place.repeat) if recipe.grid.fixed else seed
+    return seed, numbers
 
 
 def draw_values(draws: Mapping[str, Distribution], numbers: Sequence[float]) -> dict[str, Value]:

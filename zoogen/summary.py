@@ -51,7 +51,9 @@ def summarise(store: Store, plan: Plan, shards: Iterable[ShardEntry]) -> dict[st
 def _final_rows(store: Store, name: str, metric: str) -> Iterator[tuple[str, str, float | None]]:
     """Split, status and measure of each network's last checkpoint in a shard."""
     with store.open(name) as source:
-        table = pq.read_table(source, columns=["member", "split", "status", metric])
+        file = pq.ParquetFile(source)
+        # A quarter of the time of `read_table`, which sets up a data set for each file.
+        table = file.read(columns=["member", "split", "status", metric], use_threads=False)
     members = table.column("member").to_numpy()
     last = np.flatnonzero(np.append(members[1:] != members[:-1], True))
     columns = (table.take(last).column(c).to_pylist() for c in ("split", "status", metric))

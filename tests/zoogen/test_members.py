@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from zoogen import members
 from zoogen.distributions import Constant
-from zoogen.members import PURPOSES, Member, draw_member, member_seed, split_of, stream
+from zoogen.members import (
+    PURPOSES,
+    Member,
+    draw_member,
+    draw_value,
+    member_seed,
+    split_of,
+    stream,
+)
 from zoogen.overrides import override
 from zoogen.recipes import RECIPES, Recipe, Shares
 
@@ -139,3 +148,24 @@ def test_thirty_thousand_members_take_seconds_at_most() -> None:
     for index in range(3_000):
         draw(index)
     assert (time.process_time() - start) / 3_000 < 600e-6
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda r: r.name)
+def test_one_value_alone_is_that_of_the_whole_member(recipe: Recipe) -> None:
+    for index in (0, 7, 1_025):
+        config = draw(index, recipe=recipe).config
+        for name in recipe.draws:
+            assert draw_value(recipe, name, zoo_seed=7, index=index) == config[name]
+        assert draw_value(recipe, "no_such_thing", zoo_seed=7, index=index) is None
+
+
+def test_what_all_members_have_alike_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = override(RECIPE, draws={"train_fraction": Constant(0.25)})
+    drawn = list[int]()
+    monkeypatch.setattr(members, "stream", lambda seed, *_: drawn.append(seed) or stream(seed, *_))
+    assert draw_value(recipe, "train_fraction", zoo_seed=7, index=5) == 0.25
+    assert not drawn
+    assert (
+        draw_value(recipe, "learning_rate", zoo_seed=7, index=5) == draw(5).config["learning_rate"]
+    )
+    assert drawn

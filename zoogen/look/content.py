@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from zoogen.continuation import read_plans
 from zoogen.errors import ShardError
+from zoogen.listing import PARTS
 from zoogen.look.spread import final_rows
 from zoogen.manifest import MANIFEST_NAME, read_manifest
 from zoogen.plan import Plan
@@ -65,7 +66,7 @@ def read_content(store: Store) -> Content:
     names = tuple(store.list(SHARDS))
     planned = len(manifest.shards) if manifest and complete else sum(p.shard_count() for p in plans)
     read = _read_shards(store, names, plans[0])
-    beside = [p.name for p in plans] + ([MANIFEST_NAME] if manifest else [])
+    beside = [p.name for p in plans] + ([MANIFEST_NAME, *store.list(PARTS)] if manifest else [])
     return Content(
         uri=store.uri,
         plans=plans,
@@ -95,7 +96,8 @@ def _read_shards(store: Store, names: Sequence[str], plan: Plan) -> _Shards:
         try:
             with store.open(name) as source:
                 size += source.size()
-                table = pq.read_table(source, columns=empty.schema.names)
+                file = pq.ParquetFile(source)
+                table = file.read(columns=empty.schema.names, use_threads=False)
             other = (table.schema.metadata or {}).get(PLATFORM_KEY)
             platforms += [Platform.from_json(json.loads(other))] if other else []
             tables.append(table.replace_schema_metadata(None).cast(empty.schema))
