@@ -3,7 +3,7 @@
 `python -m benchmarks.scale [--members 10000 100000 1000000] [--only plan open …]`
 
 Each step (`benchmarks.scale_steps`) of each number of members runs in a fresh process, whose time
-and peak memory are its own. The table says how a step grows: flat, linear, or worse than linear.
+and peak memory are its own. The table says how a step's CPU time grows: flat, linear, or worse.
 Networks are synthetic: random weights of at most 300 parameters. A million take about 3 GB on disk
 and half an hour.
 """
@@ -105,7 +105,7 @@ def _perform(step: str, folder: Path, members: int) -> Figure:
 
 
 def growth(seconds: Mapping[int, float]) -> Growth:
-    """How seconds grow with the members of a zoo."""
+    """How CPU seconds grow with the members of a zoo."""
     sizes = sorted(seconds)
     if len(sizes) < 2:
         return "–"
@@ -124,20 +124,21 @@ def markdown(figures: Sequence[Figure]) -> str:
     for step in dict.fromkeys(figure.step for figure in figures):
         own = {figure.members: figure for figure in figures if figure.step == step}
         cells = (cell(own[size]) if size in own else "–" for size in sizes)
-        grows = growth({size: figure.done.seconds for size, figure in own.items()})
+        grows = growth({size: figure.done.cpu_seconds for size, figure in own.items()})
         rows.append((STEPS[step][0], *cells, grows))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def cell(figure: Figure) -> str:
-    """Time, peak memory, and what there is of files and shards."""
+    """Time, CPU time, peak memory, and what there is of files and shards."""
     done = figure.done
-    parts = [_seconds(done.seconds), f"{figure.peak_bytes / 1e6:,.0f} MB"]
+    parts = [f"{_seconds(done.seconds)} ({_seconds(done.cpu_seconds)} of CPU)"]
+    parts.append(f"{figure.peak_bytes / 1e6:,.0f} MB")
     if done.bytes is not None:
-        parts.append(f"{_size(done.bytes)} written" if figure.step != "weights" else "")
+        parts.append(f"{_size(done.bytes)} of data")
     if done.shards is not None:
         parts.append(f"{done.shards:,} shards")
-    return ", ".join(part for part in parts if part)
+    return ", ".join(parts)
 
 
 def _seconds(seconds: float) -> str:

@@ -48,9 +48,29 @@ class Done:
     """What one step took."""
 
     seconds: float
+    cpu_seconds: float
+    """Of the process, all threads: what another process on the machine hardly changes."""
     bytes: int | None = None
     """Of the file that it wrote, where that is the question."""
     shards: int | None = None
+
+
+class Watch:
+    """A stopwatch for both kinds of seconds, which runs from the start."""
+
+    def __init__(self) -> None:
+        self._start = self._stop = (time.perf_counter(), time.process_time())
+
+    def stop(self) -> None:
+        """What follows does not count."""
+        self._stop = (time.perf_counter(), time.process_time())
+
+    def done(self, *, bytes: int | None = None, shards: int | None = None) -> Done:
+        """What was stopped, with what else there is to say."""
+        seconds, cpu = (
+            after - before for before, after in zip(self._start, self._stop, strict=True)
+        )
+        return Done(seconds=seconds, cpu_seconds=cpu, bytes=bytes, shards=shards)
 
 
 def inr_plan(members: int) -> Plan:
@@ -92,13 +112,13 @@ def list_cnns(folder: Path, members: int) -> Done:
     plan, store = cnn_plan(members), open_store(folder / "listed")
     entries = tuple(_made_up(spec) for spec in plan.shards())
     manifest = Manifest(plans=(plan,), shards=entries, summary={"networks": members})
-    started = time.perf_counter()
+    watch = Watch()
     manifest.write(store)
     found = read_manifest(store)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(found == manifest, "the manifest does not read back as it was written")
     size = _manifest_bytes(store, manifest)
-    return Done(seconds=seconds, bytes=size, shards=len(entries))
+    return watch.done(bytes=size, shards=len(entries))
 
 
 def commit_receipts(folder: Path, members: int) -> Done:
@@ -117,19 +137,19 @@ def commit_receipts(folder: Path, members: int) -> Done:
         for spec in plan.shards()
     ]
     journal = Journal(store)
-    started = time.perf_counter()
+    watch = Watch()
     for receipt in receipts:
         journal.commit(receipt)
-    seconds = time.perf_counter() - started
+    watch.stop()
     lines = sum(store.read(name).count(b"\n") for name in store.list("log"))
     require(lines == len(receipts), f"{lines} of {len(receipts)} receipts are in the log")
-    return Done(seconds=seconds, shards=len(receipts))
+    return watch.done(shards=len(receipts))
 
 
 def write_shards(folder: Path, members: int) -> Done:
     """All shards, one after the other; random numbers for weights."""
     plan, store = inr_plan(members), open_store(folder / "zoo")
-    started = time.perf_counter()
+    watch = Watch()
     write_plan(store, plan)
     architecture = arch_family("siren").describe(input_shape=(1,), classes=1, width=WIDTH)
     write_architectures(store, [architecture])
@@ -137,20 +157,20 @@ def write_shards(folder: Path, members: int) -> Done:
         write_shard(store, plan=plan, spec=spec, snapshots=_snapshots(plan, spec))
         for spec in plan.shards()
     ]
-    seconds = time.perf_counter() - started
+    watch.stop()
     lines = [json.dumps(entry.to_json()) for entry in entries]
     (folder / ENTRIES).write_text("\n".join(lines), encoding="utf-8")
     require(sum(entry.networks for entry in entries) == members, "networks are missing")
-    return Done(seconds=seconds, bytes=sum(entry.bytes for entry in entries), shards=len(entries))
+    return watch.done(bytes=sum(entry.bytes for entry in entries), shards=len(entries))
 
 
 def resume(folder: Path, members: int) -> Done:
     """A run that was killed just before the manifest: every shard is read again."""
-    started = time.perf_counter()
+    watch = Watch()
     stock = take_stock(open_store(folder / "zoo"), [inr_plan(members)], None)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(stock.members_found == members and not stock.missing, "whole shards were not found")
-    return Done(seconds=seconds)
+    return watch.done()
 
 
 def complete(folder: Path, members: int) -> Done:
@@ -158,23 +178,23 @@ def complete(folder: Path, members: int) -> Done:
     lines = (folder / ENTRIES).read_text(encoding="utf-8").splitlines()
     entries = [ShardEntry.from_json(json.loads(line)) for line in lines]
     store = open_store(folder / "zoo")
-    started = time.perf_counter()
+    watch = Watch()
     manifest = write_manifest(store, plans=[inr_plan(members)], entries=entries)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(manifest.summary["networks"] == members, "the summary counts other networks")
     size = _manifest_bytes(store, manifest)
-    return Done(seconds=seconds, bytes=size, shards=len(entries))
+    return watch.done(bytes=size, shards=len(entries))
 
 
 def open_it(folder: Path, members: int) -> Done:
     """`open_zoo`."""
     from zoogen.reader import open_zoo
 
-    started = time.perf_counter()
+    watch = Watch()
     zoo = open_zoo(folder / "zoo")
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(len(zoo) == members, "the zoo has another number of networks")
-    return Done(seconds=seconds)
+    return watch.done()
 
 
 def read_column(folder: Path, members: int) -> Done:
@@ -182,11 +202,11 @@ def read_column(folder: Path, members: int) -> Done:
     from zoogen.reader import open_zoo
 
     networks = open_zoo(folder / "zoo").networks(status=None)
-    started = time.perf_counter()
+    watch = Watch()
     found = networks.column("mse")
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(found.shape == (members,), "the column has another length")
-    return Done(seconds=seconds)
+    return watch.done()
 
 
 def read_weights(folder: Path, members: int) -> Done:
@@ -194,11 +214,11 @@ def read_weights(folder: Path, members: int) -> Done:
     from zoogen.reader import open_zoo
 
     networks = open_zoo(folder / "zoo").networks(status=None)
-    started = time.perf_counter()
+    watch = Watch()
     found = networks.weights()
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(len(found) == members, "weights are missing")
-    return Done(seconds=seconds, bytes=found.nbytes)
+    return watch.done(bytes=found.nbytes)
 
 
 def read_row(folder: Path, members: int) -> Done:
@@ -206,11 +226,11 @@ def read_row(folder: Path, members: int) -> Done:
     from zoogen.reader import open_zoo
 
     zoo = open_zoo(folder / "zoo")
-    started = time.perf_counter()
+    watch = Watch()
     row = zoo.row(members - 1)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(row["member"] == members - 1, "another network was read")
-    return Done(seconds=seconds)
+    return watch.done()
 
 
 def inform(folder: Path, members: int) -> Done:
@@ -219,23 +239,23 @@ def inform(folder: Path, members: int) -> Done:
     from zoogen.look.report import make_report
     from zoogen.look.tables import as_text
 
-    started = time.perf_counter()
+    watch = Watch()
     report = make_report(read_content(open_store(folder / "zoo")))
     text = as_text(report)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(report.members == members and bool(text), "the report counts other networks")
-    return Done(seconds=seconds)
+    return watch.done()
 
 
 def check_files(folder: Path, members: int) -> Done:
     """What `zoogen.verify` reads before the first shard."""
     from zoogen.check.files import read_files
 
-    started = time.perf_counter()
+    watch = Watch()
     files = read_files(open_store(folder / "zoo"), partial=False)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(not files.faults, f"a fault: {next(iter(files.faults), '')}")
-    return Done(seconds=seconds, shards=len(files.specs))
+    return watch.done(shards=len(files.specs))
 
 
 def check_all(folder: Path, members: int) -> Done:
@@ -243,12 +263,12 @@ def check_all(folder: Path, members: int) -> Done:
     from zoogen.check.checkup import Request, check_zoo
 
     request = Request(partial=False, sample=0, seed=0, data_dir=None, download=False)
-    started = time.perf_counter()
+    watch = Watch()
     outcome = check_zoo(open_store(folder / "zoo"), request, report=lambda *_: None)
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(not outcome.faults, f"a fault: {next(iter(outcome.faults), '')}")
     require(outcome.networks == members, "other networks were checked")
-    return Done(seconds=seconds)
+    return watch.done()
 
 
 STEPS: Mapping[str, tuple[str, Step]] = {
@@ -271,12 +291,12 @@ STEPS: Mapping[str, tuple[str, Step]] = {
 
 
 def _plan(folder: Path, plan: Plan) -> Done:
-    started = time.perf_counter()
+    watch = Watch()
     stock = take_stock(open_store(folder / "nothing"), [plan], None)
     work = [shard_work(plan, spec) for plan, specs in stock.missing for spec in specs]
-    seconds = time.perf_counter() - started
+    watch.stop()
     require(sum(each.members for each in work) == plan.stop, "members are missing")
-    return Done(seconds=seconds, bytes=len(plan.text.encode()), shards=len(work))
+    return watch.done(bytes=len(plan.text.encode()), shards=len(work))
 
 
 def _manifest_bytes(store: Store, manifest: Manifest) -> int:

@@ -111,7 +111,7 @@ def draw_value(recipe: Recipe, name: str, *, zoo_seed: int, index: int) -> Value
         return None
     if isinstance(distribution, Constant):
         return distribution.value
-    needed = {name: distribution}
+    needed: dict[str, Distribution] = {name: distribution}
     if isinstance(distribution, Depends):
         needed[distribution.on] = recipe.draws[distribution.on]
     _, numbers = _numbers(recipe, zoo_seed=zoo_seed, index=index)
