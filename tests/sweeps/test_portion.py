@@ -121,7 +121,7 @@ def test_workers_are_given_the_portion_that_was_booked(opened, monkeypatch):
         {"trial": trial.hash},
         given={trial.hash: trial.to_json()},
         portions=given["portions"],
-        job=None,
+        job=Job(folder=Path(), machine=MACHINE, command=""),
     )
     assert claimed == [Portion(share=0.25, card_bytes=24 * GIB)]
 
