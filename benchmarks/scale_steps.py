@@ -293,7 +293,8 @@ STEPS: Mapping[str, tuple[str, Step]] = {
 def _plan(folder: Path, plan: Plan) -> Done:
     watch = Watch()
     stock = take_stock(open_store(folder / "nothing"), [plan], None)
-    work = [shard_work(plan, spec) for plan, specs in stock.missing for spec in specs]
+    ((_, missing),) = stock.missing
+    work = shard_work(plan, missing).values()
     watch.stop()
     require(sum(each.members for each in work) == plan.stop, "members are missing")
     return watch.done(bytes=len(plan.text.encode()), shards=len(work))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoogen.driver import Outcome
-from zoogen.plan import Plan, member_cost
+from zoogen.plan import Plan
 from zoogen.progress import duration_text
 from zoogen.summary import judged_by
 
@@ -36,10 +36,8 @@ def forecast(plans: Sequence[Plan], *, workers: int, pace: float = 1.0) -> Forec
     shards = rows = size = 0
     seconds = longest = 0.0
     for plan in plans:
-        for spec in plan.shards():
+        for _, costs in plan.costs(plan.shards()):
             shards += 1
-            fractions = plan.fractions(spec.members).values()
-            costs = [member_cost(plan, fraction) for fraction in fractions]
             rows += len(costs) * len(plan.checkpoints)
             size += sum(c.bytes for c in costs)
             own = sum(c.core_seconds for c in costs) * pace

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from zoogen import members
@@ -36,6 +37,8 @@ ColumnType: TypeAlias = Literal["string", "bool", "int", "float"]
 PROSE = {"summary": "", "expected": ""}
 # A row's columns besides its weights, when the size of a shard is estimated.
 ROW_BYTES = 256
+TOGETHER = 128
+"""Shards whose members are drawn at once."""
 TRAIN_FRACTION = "train_fraction"
 """The hyperparameter that makes members of different kinds."""
 
@@ -160,6 +163,14 @@ class Plan:
         """The shards of one block of members (`grouping.blocks`), numbered from `number`."""
         return self._shards_of_block(self.fractions(block), number)
 
+    def costs(self, specs: Iterable[ShardSpec]) -> Iterator[tuple[ShardSpec, tuple[Cost, ...]]]:
+        """Each shard with what its members add to it, by estimate; some are looked at together."""
+        rest = iter(specs)
+        while together := tuple(islice(rest, TOGETHER)):
+            fractions = self.fractions(index for spec in together for index in spec.members)
+            for spec in together:
+                yield spec, tuple(member_cost(self, fractions[index]) for index in spec.members)
+
     def fractions(self, indices: Iterable[int]) -> dict[int, float]:
         """The share of the training images of each of these members, by its index.
 
@@ -167,8 +178,12 @@ class Plan:
         """
         if self.origin is not None:
             return dict.fromkeys(indices, 1.0)
-        recipe = self.recipe_object()
-        return {index: self._fraction(recipe, index) for index in indices}
+        listed = list(indices)
+        drawn = members.draw_column(
+            self.recipe_object(), TRAIN_FRACTION, zoo_seed=self.seed, indices=listed
+        )
+        found = (1.0 if value is None else float(value) for value in drawn)
+        return dict(zip(listed, found, strict=True))
 
     def shard_count(self) -> int:
         """How many shards the plan has."""
@@ -216,10 +231,6 @@ class Plan:
             return checked(_from_json(value))
         except MISUSED as error:
             raise ShardError(f"the plan lacks or misuses a field: {error}") from error
-
-    def _fraction(self, recipe: Recipe, index: int) -> float:
-        value = members.draw_value(recipe, TRAIN_FRACTION, zoo_seed=self.seed, index=index)
-        return 1.0 if value is None else float(value)
 
     def _shards_of_block(self, fractions: Mapping[int, float], number: int) -> Iterator[ShardSpec]:
         def cost(fraction: float) -> Cost:
