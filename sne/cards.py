@@ -11,6 +11,8 @@ UNITS = {"GIB": GIB, "GB": GIB, "MIB": MIB, "MB": MIB}
 """Cards are labelled in powers of two: "11GB" (an RTX 2080 Ti) holds 11 GiB."""
 RESERVED_BYTES = round(0.8 * GIB)
 """CUDA's context, and what the allocator cannot use between its blocks."""
+CONTEXT_BYTES = round(0.5 * GIB)
+"""Of that the context alone, which each process on a card has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,7 @@ from sne.zoo import ZooError
 from sweeps.errors import SweepError
 from sweeps.mirror import Mirror
 from sweeps.perform import complete_trial, run_folder
+from sweeps.portion import Portion
 from sweeps.results import read_curves
 from sweeps.trial import Trial
 from zoogen.exhausted import out_of_memory
@@ -76,11 +77,17 @@ class Stopped(Exception):
     """Raised by whom a trial is told to, to end it early."""
 
 
-def attempt(trial: Trial, job: Job, tell: Tell) -> None:
+def attempt(trial: Trial, job: Job, tell: Tell, *, portion: Portion | None = None) -> None:
     """Do what a trial lacks; what goes wrong is told and kept, not raised.
 
     Epochs that an interrupted training has behind it are told again, so that whoever compares
     trials by epoch sees all of them.
+
+    Args:
+        trial: what to do.
+        job: what all trials share.
+        tell: called after each step.
+        portion: of a GPU, which this process then keeps to; None: it has the device to itself.
 
     Raises:
         Stopped: by `tell`.
@@ -88,6 +95,8 @@ def attempt(trial: Trial, job: Job, tell: Tell) -> None:
     epochs, watch = trial.config.training.epochs, _Watch(trial, tell)
     record = _record(job.folder, trial)
     try:
+        if portion is not None:
+            portion.claim(job.machine.device)
         for row in _behind(job.folder, trial):
             watch.close(row)
         if job.mirror is not None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from optuna.storages import RDBStorage
 from optuna.study import Study
 
+from sne.cards import parse_card
 from sne.predict import choose_device
 from sweeps.attempt import Job, Tell
 from sweeps.errors import PlanError
 from sweeps.local import run_local, search_local
 from sweeps.options import Execution
+from sweeps.portion import Portion
 from sweeps.search import Search
 from sweeps.trial import Trial
 from zoogen.machine import available_cores, available_gpus
@@ -59,6 +61,7 @@ class Crew:
                 tell,
                 workers=self.workers,
                 resources={name: self._resources(share) for name, share in shares.items()},
+                portions={name: self._portion(share) for name, share in shares.items()},
             )
 
     def search(  # noqa: PLR0913 (a search is this many things)
@@ -89,12 +92,16 @@ class Crew:
                 course=search.course(study),
                 workers=self.workers,
                 resources=self._resources(share),
+                portion=self._portion(share),
             )
 
     def _resources(self, share: float) -> dict[str, float]:
         if self.device == "cpu":
             return {"cpu": self.execution.threads}
         return {"cpu": 1, "gpu": share}
+
+    def _portion(self, share: float) -> Portion:
+        return Portion(share=share, card_bytes=parse_card(self.execution.card).total_bytes)
 
     @contextmanager
     def _ray(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ from ray.tune.search import Searcher
 
 from sweeps.attempt import Job, Tell, Told, attempt, note_death
 from sweeps.halving import Course
+from sweeps.portion import Portion
 from sweeps.trial import Trial
 from zoogen.ray_session import quieten
 
@@ -57,6 +58,7 @@ def run_pool(
     *,
     workers: int,
     resources: Mapping[str, Mapping[str, float]],
+    portions: Mapping[str, Portion],
 ) -> None:
     """Attempt each of them, `workers` at a time.
 
@@ -66,6 +68,7 @@ def run_pool(
         tell: called in this process.
         workers: trials at the same time.
         resources: CPU and GPU of each trial, by hash.
+        portions: what its process may take of a GPU, by hash.
     """
     known = {trial.hash: trial for trial in trials}
     given = {name: trial.to_json() for name, trial in known.items()}
@@ -73,7 +76,7 @@ def run_pool(
         lambda config: known[config["trial"]],
         job,
         tell,
-        function=partial(_attempt_listed, given=given),
+        function=partial(_attempt_listed, given=given, portions=dict(portions)),
         resources=lambda config: dict(resources[config["trial"]]),
         param_space={"trial": tune.grid_search(list(known))},
         tune_config={"max_concurrent_trials": workers},
@@ -90,6 +93,7 @@ def search_pool(  # noqa: PLR0913 (a search is this many things)
     course: Course,
     workers: int,
     resources: Mapping[str, float],
+    portion: Portion,
 ) -> None:
     """Attempt what a searcher proposes.
 
@@ -102,12 +106,13 @@ def search_pool(  # noqa: PLR0913 (a search is this many things)
         course: who is stopped early.
         workers: trials at the same time.
         resources: CPU and GPU of a trial.
+        portion: what its process may take of a GPU.
     """
     _fit(
         make,
         job,
         tell,
-        function=partial(_attempt_made, make=make),
+        function=partial(_attempt_made, make=make, portion=portion),
         resources=dict(resources),
         param_space={},
         tune_config={
@@ -151,12 +156,19 @@ def _fit(  # noqa: PLR0913
         tuner.fit()
 
 
-def _attempt_listed(config: Mapping[str, Any], *, given: Mapping[str, Any], job: Job) -> None:
-    attempt(Trial.from_json(given[config["trial"]]), job, _report)
+def _attempt_listed(
+    config: Mapping[str, Any],
+    *,
+    given: Mapping[str, Any],
+    portions: Mapping[str, Portion],
+    job: Job,
+) -> None:
+    name = config["trial"]
+    attempt(Trial.from_json(given[name]), job, _report, portion=portions[name])
 
 
-def _attempt_made(config: Mapping[str, Any], *, make: Make, job: Job) -> None:
-    attempt(make(config), job, _report)
+def _attempt_made(config: Mapping[str, Any], *, make: Make, portion: Portion, job: Job) -> None:
+    attempt(make(config), job, _report, portion=portion)
 
 
 def _report(told: Told) -> None:

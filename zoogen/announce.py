@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoogen.driver import Outcome
-from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.plan import Plan
 from zoogen.progress import duration_text
 from zoogen.summary import judged_by
 
@@ -36,9 +36,8 @@ def forecast(plans: Sequence[Plan], *, workers: int, pace: float = 1.0) -> Forec
     shards = rows = size = 0
     seconds = longest = 0.0
     for plan in plans:
-        for spec in plan.shards():
+        for _, costs in plan.costs(plan.shards()):
             shards += 1
-            costs = [member_cost(plan, train_fraction(m)) for m in plan.draw(spec.members)]
             rows += len(costs) * len(plan.checkpoints)
             size += sum(c.bytes for c in costs)
             own = sum(c.core_seconds for c in costs) * pace

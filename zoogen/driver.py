@@ -4,7 +4,7 @@ The driver holds the zoo's lock and alone writes plan, log and manifest; workers
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count, islice
@@ -21,7 +21,7 @@ from zoogen.lock import Lock
 from zoogen.manifest import Manifest, read_manifest, write_manifest
 from zoogen.material import Material, make_job
 from zoogen.members import Member, draw_member
-from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.plan import Plan
 from zoogen.planning import make_plan
 from zoogen.platforms import differences
 from zoogen.progress import ShardWork, Tally, shown
@@ -167,13 +167,16 @@ def take_stock(store: Store, plans: Sequence[Plan], finished: Manifest | None) -
     return Stock(found=tuple(found), members_found=members, missing=tuple(missing))
 
 
-def shard_work(plan: Plan, spec: ShardSpec) -> ShardWork:
-    """What a shard is worth, by the plan's estimate."""
-    members = list(plan.draw(spec.members))
-    seconds = sum(member_cost(plan, train_fraction(m)).core_seconds for m in members)
-    return ShardWork(
-        members=len(members), member_epochs=len(members) * plan.epochs, core_seconds=seconds
-    )
+def shard_work(plan: Plan, specs: Iterable[ShardSpec]) -> dict[int, ShardWork]:
+    """What each shard is worth, by its number and the plan's estimate."""
+    return {
+        spec.number: ShardWork(
+            members=len(costs),
+            member_epochs=len(costs) * plan.epochs,
+            core_seconds=sum(cost.core_seconds for cost in costs),
+        )
+        for spec, costs in plan.costs(specs)
+    }
 
 
 def _refuse_other_platform(stock: Stock, crew: Crew) -> None:
@@ -200,9 +203,9 @@ class _Run:
         Raises:
             RunError: something could not be made.
         """
-        work = {
-            spec.number: shard_work(plan, spec) for plan, specs in stock.missing for spec in specs
-        }
+        work: dict[int, ShardWork] = {}
+        for plan, specs in stock.missing:
+            work |= shard_work(plan, specs)
         tally = Tally(work, members_before=stock.members_found)
         if stock.members_found:
             log.info("%d members are there already", stock.members_found)

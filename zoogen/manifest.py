@@ -1,7 +1,8 @@
 """`manifest.json`: written last and in one step, so that its presence means the zoo is complete.
 
 It repeats the plans and lists every shard with its rows and SHA-256, the columns with meaning and
-unit, and summaries. It holds nothing that depends on time, host or attempt.
+unit, and summaries; where there are very many shards, it lists them in parts (`listing`). It holds
+nothing that depends on time, host or attempt.
 """
 
 import json
@@ -13,6 +14,7 @@ from zoogen import __version__
 from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError
 from zoogen.json_text import parse_json
+from zoogen.listing import SPLIT_VERSION, Part, cut, read_parts, sweep_parts
 from zoogen.plan import FORMAT_VERSION, Plan, check_format
 from zoogen.schema import columns
 from zoogen.store import Store
@@ -34,38 +36,71 @@ class Manifest:
 
     @property
     def text(self) -> str:
-        """Canonical JSON."""
-        return json.dumps(self.to_json(), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+        """Canonical JSON of `manifest.json`."""
+        return self._text(self.parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files beside `manifest.json` that list the shards; none unless these are many."""
+        return tuple(part for part, _ in cut(self.shards))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as `manifest.json` holds them."""
-        return {
-            "format": FORMAT_VERSION,
-            "code_version": self.code_version,
-            "plans": [plan.to_json() for plan in self.plans],
-            "shards": [entry.to_json() for entry in self.shards],
-            "columns": [column.to_json() for column in columns(self.plans[0])],
-            "summary": dict(self.summary),
-        }
+        return self._to_json(self.parts)
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Manifest":
-        """The inverse of `to_json`.
+    def write(self, store: Store) -> None:
+        """Put the parts, then `manifest.json` in one step, then remove parts of older manifests.
 
         Raises:
-            ShardError: another format version, or fields missing.
+            ShardError: the store is full.
         """
-        check_format(value)
+        parts: list[Part] = []
+        for part, data in cut(self.shards):
+            store.put(part.name, data)
+            parts.append(part)
+        store.put(MANIFEST_NAME, self._text(parts).encode())
+        sweep_parts(store, parts)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], *, store: Store | None = None) -> "Manifest":
+        """The inverse of `to_json`.
+
+        Args:
+            value: of `manifest.json`.
+            store: of the zoo, where parts are read; without parts it is not needed.
+
+        Raises:
+            ShardError: another format version, fields missing, or a part is not what it was.
+        """
+        check_format(value, known=(FORMAT_VERSION, SPLIT_VERSION))
         try:
             manifest = cls(
                 plans=tuple(Plan.from_json(plan) for plan in value["plans"]),
-                shards=tuple(ShardEntry.from_json(entry) for entry in value["shards"]),
+                shards=_shards(value, store),
                 summary=value["summary"],
                 code_version=value["code_version"],
             )
             return checked(manifest)
         except MISUSED as error:
             raise ShardError(f"the manifest lacks or misuses a field: {error}") from error
+
+    def _text(self, parts: Sequence[Part]) -> str:
+        value = self._to_json(parts)
+        return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+    def _to_json(self, parts: Sequence[Part]) -> dict[str, Any]:
+        listed = (
+            {"format": SPLIT_VERSION, "parts": [part.to_json() for part in parts]}
+            if parts
+            else {"format": FORMAT_VERSION, "shards": [entry.to_json() for entry in self.shards]}
+        )
+        return {
+            **listed,
+            "code_version": self.code_version,
+            "plans": [plan.to_json() for plan in self.plans],
+            "columns": [column.to_json() for column in columns(self.plans[0])],
+            "summary": dict(self.summary),
+        }
 
 
 def write_manifest(
@@ -96,7 +131,7 @@ def write_manifest(
     manifest = Manifest(
         plans=tuple(plans), shards=shards, summary=summarise(store, plans[0], shards)
     )
-    store.put(MANIFEST_NAME, manifest.text.encode())
+    manifest.write(store)
     return manifest
 
 
@@ -107,10 +142,19 @@ def read_manifest(store: Store) -> Manifest | None:
         ShardError: it is damaged or of another version.
     """
     try:
-        return Manifest.from_json(parse_json(store.read(MANIFEST_NAME)))
+        return Manifest.from_json(parse_json(store.read(MANIFEST_NAME)), store=store)
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ShardError(f"{store.uri}/{MANIFEST_NAME} is no JSON: {error}") from error
     except ShardError as error:
         raise ShardError(f"{store.uri}/{MANIFEST_NAME}: {error}") from error
+
+
+def _shards(value: Mapping[str, Any], store: Store | None) -> tuple[ShardEntry, ...]:
+    """Those that the manifest lists itself, or in its parts."""
+    if value["format"] != SPLIT_VERSION:
+        return tuple(ShardEntry.from_json(entry) for entry in value["shards"])
+    if store is None:
+        raise ShardError("the manifest lists its shards in parts: open the zoo that it is of")
+    return read_parts(store, [checked(Part.from_json(part)) for part in value["parts"]])

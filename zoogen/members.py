@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from zoogen.distributions import Choice, Depends, Distribution, Value
+from zoogen.configuration_numbers import configuration_numbers
+from zoogen.distributions import Choice, Constant, Depends, Distribution, Value
 from zoogen.hyperparameters import HYPERPARAMETERS, SLOTS
 from zoogen.recipe import ClassifierRecipe, Grid, Recipe, Shares
 
@@ -21,6 +22,8 @@ Purpose: TypeAlias = Literal["config", "init", "subset", "order", "dropout", "sp
 PURPOSES: tuple[Purpose, ...] = ("config", "init", "subset", "order", "dropout", "split", "arch")
 SPLIT_BLOCK = 10
 """Shares are exact in each block of so many consecutive members."""
+MANY = 32
+"""Members from which on drawing them at once is quicker."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -88,12 +91,7 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
         dataset: recorded in the configuration.
         arch: recorded in the configuration as `dnn_architecture`.
     """
-    seed = member_seed(zoo_seed, index)
-    numbers = stream(seed, "config").random(SLOTS).tolist()
-    if isinstance(recipe, ClassifierRecipe) and recipe.grid is not None:
-        place = grid_place(recipe.draws, recipe.grid, index)
-        numbers = [place.numbers.get(slot, number) for slot, number in enumerate(numbers)]
-        seed = member_seed(zoo_seed, place.repeat) if recipe.grid.fixed else seed
+    seed, numbers = _numbers(recipe, zoo_seed=zoo_seed, index=index)
     drawn = draw_values(recipe.draws, numbers)
     config: dict[str, Value] = {
         "dataset": dataset,
@@ -104,6 +102,46 @@ def draw_member(recipe: Recipe, *, zoo_seed: int, index: int, dataset: str, arch
     }
     split = split_of(recipe.shares, zoo_seed=zoo_seed, index=index)
     return Member(index=index, seed=seed, split=split, config=config)
+
+
+def draw_column(
+    recipe: Recipe, name: str, *, zoo_seed: int, indices: Sequence[int]
+) -> list[Value | None]:
+    """One hyperparameter of many members, equal to that of `draw_member`; None: they have none.
+
+    What is the same for all is not drawn, and what is drawn plainly is drawn for all at once.
+    """
+    distribution = recipe.draws.get(name)
+    if distribution is None:
+        return [None] * len(indices)
+    if isinstance(distribution, Constant):
+        return [distribution.value] * len(indices)
+    needed: dict[str, Distribution] = {name: distribution}
+    if isinstance(distribution, Depends):
+        needed[distribution.on] = recipe.draws[distribution.on]
+    grid = isinstance(recipe, ClassifierRecipe) and recipe.grid is not None
+    few = len(indices) < MANY or max(indices) >= 2**32
+    if isinstance(distribution, Depends) or grid or few:
+        every = (_numbers(recipe, zoo_seed=zoo_seed, index=index)[1] for index in indices)
+        return [draw_values(needed, numbers)[name] for numbers in every]
+    numbers = configuration_numbers(
+        zoo_seed,
+        np.array(indices),
+        purpose=PURPOSES.index("config"),
+        slot=HYPERPARAMETERS[name].slot,
+    )
+    return [distribution.at(number) for number in numbers.tolist()]
+
+
+def _numbers(recipe: Recipe, *, zoo_seed: int, index: int) -> tuple[int, list[float]]:
+    """A member's seed, and the number in [0, 1) for each slot that its configuration reads."""
+    seed = member_seed(zoo_seed, index)
+    numbers = stream(seed, "config").random(SLOTS).tolist()
+    if isinstance(recipe, ClassifierRecipe) and recipe.grid is not None:
+        place = grid_place(recipe.draws, recipe.grid, index)
+        numbers = [place.numbers.get(slot, number) for slot, number in enumerate(numbers)]
+        seed = member_seed(zoo_seed, place.repeat) if recipe.grid.fixed else seed
+    return seed, numbers
 
 
 def draw_values(draws: Mapping[str, Distribution], numbers: Sequence[float]) -> dict[str, Value]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import count, islice
 
 from zoogen.execute import engine_of
-from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.plan import Plan, member_cost
 from zoogen.train import load_engine
 from zoogen.train.job import ImageJob, Job
 
@@ -35,4 +35,5 @@ def measured_pace(plan: Plan, job: Job, *, device: str) -> float | None:
         for _ in engine.train(short, group, device=device, report=lambda progress: None):
             pass
     seconds = (time.perf_counter() - begun) * (plan.epochs if images else 1)
-    return seconds / sum(member_cost(plan, train_fraction(m)).core_seconds for m in members)
+    fractions = plan.fractions(m.index for m in members).values()
+    return seconds / sum(member_cost(plan, fraction).core_seconds for fraction in fractions)

@@ -7,9 +7,10 @@ of a zoo; a zoo continued with more `--members` gets `plan-0001.json` for the ne
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from zoogen import members
@@ -36,6 +37,10 @@ ColumnType: TypeAlias = Literal["string", "bool", "int", "float"]
 PROSE = {"summary": "", "expected": ""}
 # A row's columns besides its weights, when the size of a shard is estimated.
 ROW_BYTES = 256
+TOGETHER = 128
+"""Shards whose members are drawn at once."""
+TRAIN_FRACTION = "train_fraction"
+"""The hyperparameter that makes members of different kinds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,10 +155,35 @@ class Plan:
         """All shards in order, one block of members in memory at a time."""
         number = self.first_part
         for block in blocks(self.first, self.stop):
-            fractions = self._fractions(block)
-            for spec in self._shards_of_block(fractions, number):
+            for spec in self.block_shards(block, number):
                 yield spec
                 number = spec.number + 1
+
+    def block_shards(self, block: Iterable[int], number: int) -> Iterator[ShardSpec]:
+        """The shards of one block of members (`grouping.blocks`), numbered from `number`."""
+        return self._shards_of_block(self.fractions(block), number)
+
+    def costs(self, specs: Iterable[ShardSpec]) -> Iterator[tuple[ShardSpec, tuple[Cost, ...]]]:
+        """Each shard with what its members add to it, by estimate; some are looked at together."""
+        rest = iter(specs)
+        while together := tuple(islice(rest, TOGETHER)):
+            fractions = self.fractions(index for spec in together for index in spec.members)
+            for spec in together:
+                yield spec, tuple(member_cost(self, fractions[index]) for index in spec.members)
+
+    def fractions(self, indices: Iterable[int]) -> dict[int, float]:
+        """The share of the training images of each of these members, by its index.
+
+        It decides how many steps a member's epoch has, and so which members train together.
+        """
+        if self.origin is not None:
+            return dict.fromkeys(indices, 1.0)
+        listed = list(indices)
+        drawn = members.draw_column(
+            self.recipe_object(), TRAIN_FRACTION, zoo_seed=self.seed, indices=listed
+        )
+        found = (1.0 if value is None else float(value) for value in drawn)
+        return dict(zip(listed, found, strict=True))
 
     def shard_count(self) -> int:
         """How many shards the plan has."""
@@ -202,11 +232,6 @@ class Plan:
         except MISUSED as error:
             raise ShardError(f"the plan lacks or misuses a field: {error}") from error
 
-    def _fractions(self, block: Iterable[int]) -> dict[int, float]:
-        if self.origin is not None:
-            return dict.fromkeys(block, 1.0)
-        return {m.index: train_fraction(m) for m in self.draw(block)}
-
     def _shards_of_block(self, fractions: Mapping[int, float], number: int) -> Iterator[ShardSpec]:
         def cost(fraction: float) -> Cost:
             return member_cost(self, fraction)
@@ -218,16 +243,12 @@ class Plan:
         )
 
 
-def check_format(value: Any) -> None:
-    """Whether a file's value is of the format that is read here (ShardError)."""
+def check_format(value: Any, *, known: Sequence[int] = (FORMAT_VERSION,)) -> None:
+    """Whether a file's value is of a format that is read here (ShardError)."""
     found = value.get("format") if isinstance(value, Mapping) else None
-    if found != FORMAT_VERSION or isinstance(found, bool):
-        raise ShardError(f"zoo format {found!r}; this version of zoogen reads {FORMAT_VERSION}")
-
-
-def train_fraction(member: members.Member) -> float:
-    """What decides how many steps a member's epoch has, and so which members train together."""
-    return float(member.config.get("train_fraction", 1.0))
+    if found not in known or isinstance(found, bool):
+        reads = " and ".join(map(str, known))
+        raise ShardError(f"zoo format {found!r}; this version of zoogen reads {reads}")
 
 
 def member_cost(plan: Plan, fraction: float) -> Cost:

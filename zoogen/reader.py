@@ -5,7 +5,7 @@ every byte; reading here trusts the shards, whose writing was whole or not at al
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from zoogen.continuation import read_plans
 from zoogen.description import CONFIG_PREFIX, Architecture
 from zoogen.entry import ShardEntry
 from zoogen.errors import ShardError, ZooError
+from zoogen.grouping import ShardSpec, blocks
 from zoogen.manifest import Manifest, read_manifest
 from zoogen.networks import Checkpoint, Networks, Selection
 from zoogen.plan import Plan
@@ -150,10 +151,24 @@ class Zoo:
         entries = {entry.name: entry for entry in self.shards}
         for plan in self.plans:
             if plan.first <= member < plan.stop:
-                for spec in plan.shards():
+                for spec in self._specs_around(plan, member):
                     if member in spec.members and spec.name in entries:
                         return entries[spec.name]
         raise ZooError(f"{self.store.uri} has no network {member}; it holds {len(self)}")
+
+    def _specs_around(self, plan: Plan, member: int) -> Iterator[ShardSpec]:
+        """Some of a plan's shards, the member's among them: its block's, where all are listed.
+
+        Blocks are whole shards, so the networks listed before a block tell its first number, and
+        no other block has to be drawn.
+        """
+        block = next(b for b in blocks(plan.first, plan.stop) if member in b)
+        before = plan.first
+        for number in range(plan.first_part, len(self.shards) if self.complete else 0):
+            if before == block.start:
+                return plan.block_shards(block, number)
+            before += self.shards[number].networks
+        return plan.shards()
 
     def _check(self, what: str, value: Any, known: Sequence[Any]) -> None:
         if value is not None and value not in known:

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from zoogen import members
 from zoogen.distributions import Constant
-from zoogen.members import PURPOSES, Member, draw_member, member_seed, split_of, stream
+from zoogen.members import (
+    PURPOSES,
+    Member,
+    draw_column,
+    draw_member,
+    member_seed,
+    split_of,
+    stream,
+)
 from zoogen.overrides import override
 from zoogen.recipes import RECIPES, Recipe, Shares
 
@@ -139,3 +148,34 @@ def test_thirty_thousand_members_take_seconds_at_most() -> None:
     for index in range(3_000):
         draw(index)
     assert (time.process_time() - start) / 3_000 < 600e-6
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda r: r.name)
+@pytest.mark.parametrize("indices", [(0, 7, 1_025), tuple(range(900, 960))])
+def test_a_column_alone_is_that_of_the_whole_members(
+    recipe: Recipe, indices: tuple[int, ...]
+) -> None:
+    configs = [draw(index, recipe=recipe).config for index in indices]
+    for name in recipe.draws:
+        found = draw_column(recipe, name, zoo_seed=7, indices=indices)
+        assert found == [config[name] for config in configs]
+        assert [type(value) for value in found] == [type(config[name]) for config in configs]
+    nothing = draw_column(recipe, "no_such_thing", zoo_seed=7, indices=indices)
+    assert nothing == [None] * len(indices)
+
+
+def test_what_all_members_have_alike_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = override(RECIPE, draws={"train_fraction": Constant(0.25)})
+    drawn = list[int]()
+    monkeypatch.setattr(members, "stream", lambda seed, *_: drawn.append(seed) or stream(seed, *_))
+    assert draw_column(recipe, "train_fraction", zoo_seed=7, indices=(5, 6)) == [0.25, 0.25]
+    assert not drawn
+    rate = draw_column(recipe, "learning_rate", zoo_seed=7, indices=(5,))
+    assert rate == [draw(5).config["learning_rate"]]
+    assert drawn
+
+
+def test_a_member_beyond_32_bits_is_drawn_by_itself() -> None:
+    far = range(2**32 - 20, 2**32 + 20)
+    found = draw_column(RECIPE, "learning_rate", zoo_seed=7, indices=far)
+    assert found == [draw(index).config["learning_rate"] for index in far]

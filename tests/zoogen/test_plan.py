@@ -26,7 +26,7 @@ from zoogen.grouping import (
     shards_of_block,
 )
 from zoogen.members import Member
-from zoogen.plan import Plan, member_cost, train_fraction
+from zoogen.plan import Plan, member_cost
 from zoogen.planning import config_columns
 from zoogen.recipe import to_json as recipe_to_json
 from zoogen.recipes import recipe_for
@@ -195,7 +195,8 @@ def test_shards_of_a_plan_hold_members_of_one_kind_each_group() -> None:
     plan = image_plan(members=60, group_size=8)
     specs = list(plan.shards())
     assert sorted(i for s in specs for i in s.members) == list(range(60))
-    fractions = {m.index: train_fraction(m) for m in plan.draw(range(60))}
+    fractions = {m.index: m.config["train_fraction"] for m in plan.draw(range(60))}
+    assert plan.fractions(range(60)) == fractions
     assert set(fractions.values()) == {0.5, 1.0}
     assert all(len({fractions[i] for i in g}) == 1 for g in plan.groups())
     assert plan.shard_count() == len(specs) == 60 // 32 + 1
@@ -221,9 +222,8 @@ def test_signals_get_larger_shards() -> None:
 def test_the_time_limit_makes_shards_of_slow_members_small() -> None:
     plan = replace(image_plan(members=64, group_size=16), member_core_seconds=100.0)
     for spec in plan.shards():
-        seconds = sum(
-            member_cost(plan, train_fraction(m)).core_seconds for m in plan.draw(spec.members)
-        )
+        fractions = plan.fractions(spec.members).values()
+        seconds = sum(member_cost(plan, fraction).core_seconds for fraction in fractions)
         assert seconds <= 600
     assert plan.shard_count() >= ceil(64 * 75 / 600)
 
@@ -326,3 +326,16 @@ def test_an_extension_of_another_plan_is_refused(tmp_path: Path) -> None:
     write_plan(store, second)
     with pytest.raises(ShardError, match=r"plan-0001\.json does not extend plan\.json"):
         read_plans(store)
+
+
+def test_a_million_signals_are_planned_without_a_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members of one kind are grouped by their number alone: seconds, where draws take a minute."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a member was drawn")
+
+    plan = sine_plan(members=1_000_000, group_size=16)
+    monkeypatch.setattr("zoogen.members.stream", refuse)
+    assert plan.shard_count() == 976 * 8 + 5
+    with pytest.raises(AssertionError, match="was drawn"):
+        image_plan(members=100).shard_count()

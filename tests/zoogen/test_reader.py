@@ -21,6 +21,7 @@ from tiny_zoo import (
 )
 
 import zoogen
+from zoogen.continuation import extension
 from zoogen.errors import ZooError
 from zoogen.networks import Networks, Selection
 from zoogen.pages import plain_rows
@@ -305,3 +306,30 @@ def test_networks_of_several_lengths_are_read_one_architecture_at_a_time(
         mixed.weights()
     chosen = replace(mixed, selection=Selection(status=None, arch=ids[1]))
     np.testing.assert_array_equal(chosen.weights(), [[1] * 4, [3] * 4, [5] * 4])
+
+
+def test_a_network_is_found_without_a_look_at_the_blocks_before_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sine_plan(members=2_200)
+    second = extension([first], sine_plan(members=3_300))
+    assert second is not None
+    make_zoo(tmp_path, first, second)
+    zoo = open_zoo(tmp_path)
+    asked = list[range]()
+    fractions = Plan.fractions
+    monkeypatch.setattr(
+        Plan, "fractions", lambda plan, block: asked.append(block) or fractions(plan, block)
+    )
+    for member, block in (
+        (0, range(1_024)),
+        (1_024, range(1_024, 2_048)),
+        (2_199, range(2_048, 2_200)),
+        (2_200, range(2_200, 3_072)),
+        (3_299, range(3_072, 3_300)),
+    ):
+        asked.clear()
+        row = zoo.row(member)
+        assert row["member"] == member
+        assert np.array_equal(row["weights"], weights_of(first, member, first.epochs))
+        assert asked == [block]

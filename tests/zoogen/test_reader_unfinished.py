@@ -105,8 +105,8 @@ def test_a_shard_that_vanishes_or_breaks_later_is_named(tmp_path: Path) -> None:
 def test_another_format_version_is_named(tmp_path: Path) -> None:
     make_zoo(tmp_path, image_plan())
     path = tmp_path / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    with pytest.raises(ShardError, match="zoo format 2; this version of zoogen reads 1"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 3}))
+    with pytest.raises(ShardError, match="zoo format 3; this version of zoogen reads 1 and 2"):
         open_zoo(tmp_path)
 
 

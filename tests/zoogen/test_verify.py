@@ -270,7 +270,7 @@ MANIFEST_FAULTS: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
         (MANIFEST_NAME, "another plan than plan.json"),
     ),
     "added field": (lambda m: m.update(note="hello"), (MANIFEST_NAME, "edited")),
-    "other version": (lambda m: m.update(format=2), (MANIFEST_NAME, "zoo format 2")),
+    "other version": (lambda m: m.update(format=3), (MANIFEST_NAME, "zoo format 3")),
 }
 
 

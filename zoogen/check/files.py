@@ -164,10 +164,11 @@ def _repeated_plans(
 
 def _listed_shards(manifest: Manifest, names: Sequence[str], *, partial: bool) -> Iterator[Fault]:
     count = Counter(entry.name for entry in manifest.shards)
+    planned = set(names)
     covered = [n for n in names if n in count] if partial else names
     problem = f"lines in {MANIFEST_NAME}"
     for name in dict.fromkeys([*covered, *count]):
-        wanted = 1 if name in names else 0
+        wanted = 1 if name in planned else 0
         if count[name] != wanted:
             yield Fault(path=name, problem=problem, wanted=str(wanted), got=str(count[name]))
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from zoogen.architecture_file import ARCHITECTURES_NAME
 from zoogen.exporters.place import Report
 from zoogen.exporters.provenance import network_licence, provenance
+from zoogen.listing import PARTS
 from zoogen.manifest import MANIFEST_NAME
 from zoogen.reader import Zoo
 from zoogen.schema import Column
@@ -48,7 +49,8 @@ def export(zoo: Zoo, folder: Path, report: Report) -> None:
             report("shards exported", done, len(zoo.shards))
     for plan in zoo.plans:
         (folder / plan.name).write_text(plan.text, encoding="utf-8")
-    for name in (ARCHITECTURES_NAME, MANIFEST_NAME):
+    for name in (ARCHITECTURES_NAME, MANIFEST_NAME, *zoo.store.list(PARTS)):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(zoo.store.read(name))
     (folder / "README.md").write_text(card(zoo, counts), encoding="utf-8")
 

@@ -10,6 +10,7 @@ from zoogen.bounds import read_parquet
 from zoogen.continuation import read_plans
 from zoogen.errors import ShardError
 from zoogen.json_text import parse_json
+from zoogen.listing import PARTS
 from zoogen.look.spread import final_rows
 from zoogen.manifest import MANIFEST_NAME, read_manifest
 from zoogen.plan import Plan
@@ -65,7 +66,7 @@ def read_content(store: Store) -> Content:
     names = tuple(store.list(SHARDS))
     planned = len(manifest.shards) if manifest and complete else sum(p.shard_count() for p in plans)
     read = _read_shards(store, names, plans[0])
-    beside = [p.name for p in plans] + ([MANIFEST_NAME] if manifest else [])
+    beside = [p.name for p in plans] + ([MANIFEST_NAME, *store.list(PARTS)] if manifest else [])
     return Content(
         uri=store.uri,
         plans=plans,
