@@ -16,11 +16,13 @@ from benchmarks import processes
 from benchmarks.table import Promise, Row
 from benchmarks.theme import Measure, main
 from benchmarks.timing import Samples, require
+from sne.cards import parse_card
 from sne.config import Machine
 from sne.recipes import default_config
 from sweeps.attempt import Job, Told
 from sweeps.local import run_local
 from sweeps.perform import complete_trial
+from sweeps.portion import Portion
 from sweeps.results import RESULTS
 from sweeps.trial import Trial, make_trial
 from sweeps.zoos import find_target, open_sweep_zoos
@@ -98,8 +100,10 @@ def ray_seconds(trials: Sequence[Trial], job: Job) -> float:
 
     told: list[Told] = []
     resources = {trial.hash: {"cpu": 1.0} for trial in trials}
+    whole = Portion(share=1.0, card_bytes=parse_card("11GB").total_bytes)
+    portions = dict.fromkeys(resources, whole)
     begun = time.perf_counter()
-    run_pool(trials, job, told.append, workers=1, resources=resources)
+    run_pool(trials, job, told.append, workers=1, resources=resources, portions=portions)
     seconds = time.perf_counter() - begun
     _check(told, trials)
     return seconds
