@@ -1,6 +1,8 @@
 # Every target works as the first command on a fresh clone with Python >= 3.11 and make.
 PYTHON ?= python3
 VENV   := .venv
+# Files of tests run side by side, each within one process.
+SIDE   := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JAXTYPING := --jaxtyping-packages=zoogen,sne,beartype.beartype
@@ -22,7 +24,7 @@ demo: $(STAMP)  ## a tour in minutes: zoos made, SNE and baselines trained and c
 	PYTHON=$(BIN)/python sh demo.sh
 
 test: $(STAMP)  ## the tests that belong to every change (under 10 minutes on two cores)
-	$(BIN)/python -m pytest $(JAXTYPING) -m "not slow"
+	$(BIN)/python -m pytest $(JAXTYPING) $(SIDE) -m "not slow"
 
 test-slow: $(STAMP)  ## the tests of minutes
 	$(BIN)/python -m pytest -m "slow and not faults" --timeout=3600
@@ -36,7 +38,7 @@ test-min:  ## the same tests with the lowest versions that pyproject.toml allows
 	.venv-min/bin/python cluster/lowest.py .venv-min/lowest.txt
 	.venv-min/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c .venv-min/lowest.txt -e '.[dev]'
-	.venv-min/bin/python -m pytest $(JAXTYPING) -m "not slow" -W ignore::DeprecationWarning
+	.venv-min/bin/python -m pytest $(JAXTYPING) $(SIDE) -m "not slow" -W ignore::DeprecationWarning
 
 audit:  ## known weaknesses of the pinned libraries (needs the network)
 	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit

@@ -82,7 +82,10 @@ def compare(
     how = resampling or Resampling()
     check_alike(runs)
     which = runs[0].config.data.which
-    measured = [evaluate(run, zoo, split=split, which=which, resampling=how) for run in runs]
+    measured = [
+        evaluate(run, zoo, split=split, which=which, resampling=how, invariance=False)
+        for run in runs
+    ]
     first = measured[0].predictions
     return [
         Contender(

@@ -72,7 +72,7 @@ class Evaluated:
     """Of the target."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (a measurement is this many things)
     run: Run,
     zoo: Zoo,
     *,
@@ -80,6 +80,7 @@ def evaluate(
     which: Which | None = None,
     resampling: Resampling | None = None,
     how: Inference | None = None,
+    invariance: bool = True,
 ) -> Evaluated:
     """Measure a run on a zoo.
 
@@ -90,6 +91,7 @@ def evaluate(
         which: checkpoints and status; None: those that it was trained on.
         resampling: of the intervals.
         how: networks at once and precision; None: as in training.
+        invariance: whether to measure that error too, which costs ten predictions of 128 networks.
 
     Raises:
         DataError: the zoo lacks the target, or `all` is not allowed.
@@ -117,7 +119,7 @@ def evaluate(
     evaluation = Evaluation(
         **known,
         measured=judge(target, pool, predictions, chance=chance, resampling=resampling),
-        invariance=measure_invariance(run.module, pool, at_once=how.batch),
+        invariance=measure_invariance(run.module, pool, at_once=how.batch) if invariance else None,
         unseen=unseen_kinds(run.module, pool),
     )
     table = predictions_table(target, pool, predictions)

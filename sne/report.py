@@ -95,12 +95,12 @@ def print_evaluation(figures: Json, notes: Sequence[str] = ()) -> None:
     print_sections([evaluation_section(figures)], [*run_notes(figures), *notes, ""])
 
 
-def log_to_stderr(name: str = "sne") -> None:
-    """Messages of a package's commands go to stderr as they are."""
+def log_to_stderr(name: str = "sne", *, level: int = logging.INFO) -> None:
+    """Messages of a package's commands go to stderr as they are, from this level on."""
     log = logging.getLogger(name)
+    log.setLevel(level)
     if not log.handlers:
         log.addHandler(_Stderr())
-        log.setLevel(logging.INFO)
         log.propagate = False
 
 

@@ -67,7 +67,6 @@ def _stopped(stopper: Stopper | None, last_words: Callable[[], None]) -> int:
 
 
 def _log() -> None:
-    for name in ("sweeps", "sne"):
-        log_to_stderr(name)
+    log_to_stderr("sweeps")
     # What sne says of each training is the sweep's to say.
-    logging.getLogger("sne").setLevel(logging.WARNING)
+    log_to_stderr("sne", level=logging.WARNING)

@@ -16,8 +16,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
+
+from zoogen.plain_columns import has_extensions
 
 SMALL_BYTES = 256_000_000
 """What any file may become."""
@@ -28,7 +29,6 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 12}
 _ARCHIVE, _LONGEST_HEADER = b"PK\x03\x04", 1 << 17
 """How a zip archive begins, and what an entry's header takes at most."""
 _BYTES_BY_NUMBER = b"\nbytearray\n"
-_EXTENSION = b"ARROW:extension:name"
 
 
 class Oversized(ValueError):
@@ -69,11 +69,11 @@ def open_parquet(source: Any, **options: Any) -> Any:
         ValueError: a column is of an extension type, whose library may run code that values hold.
         OSError, pyarrow.ArrowException: it is no Parquet file, or a damaged one.
     """
+    if has_extensions(source):
+        raise ValueError("a column is of an extension type, not of plain values")
     file = pq.ParquetFile(source, **options)
     size = source.stat().st_size if isinstance(source, Path) else source.size()
     refuse_oversized(_declared(file.metadata), size)
-    for field in file.schema_arrow:
-        _refuse_extension(field)
     return file
 
 
@@ -156,12 +156,3 @@ def _declared(footer: Any) -> int:
             values = chunk.num_values * _WIDTHS.get(chunk.physical_type, 8)
             becomes += max(chunk.total_uncompressed_size, values)
     return becomes
-
-
-def _refuse_extension(field: Any) -> None:
-    named = (field.metadata or {}).get(_EXTENSION)
-    if named or isinstance(field.type, pa.BaseExtensionType):
-        what = named.decode(errors="replace") if named else field.type
-        raise ValueError(f"the column {field.name!r} is of the type {what}, not of plain values")
-    for number in range(field.type.num_fields):
-        _refuse_extension(field.type.field(number))
