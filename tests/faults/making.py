@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.faults.two_nodes import Nodes
@@ -44,8 +44,13 @@ class Making:
         wait_until(lambda: len(self.workers()) == 2, seconds=PATIENCE_S)
         return self.workers()
 
-    def until_begun_anew(self, attempt: str) -> float:
-        """Wait until a shard whose maker is gone is begun anew; seconds that this took."""
+    def until_begun_anew(self, attempt: str | None) -> float | None:
+        """Wait until a shard whose maker is gone is begun anew; seconds that this took.
+
+        None: nothing was lost.
+        """
+        if attempt is None:
+            return None
         part, begun = attempt[: len("part-00000")], time.monotonic()
 
         def anew() -> bool:
@@ -91,11 +96,14 @@ class Making:
         made = sum(receipt["attempt"] for receipt in receipts)
         return made + len(self._without_receipt) - len(shards_of(self.zoo))
 
-    def lost(self, before: dict[int, str]) -> str:
-        """The attempt of the one worker of `before` that is gone."""
-        gone: list[str] = []
-        wait_until(lambda: gone or gone.extend(a for p, a in before.items() if not alive(p)))
-        return gone[0]
+    def lost(self, before: Iterable[int]) -> str | None:
+        """What the one process of these was making that is gone; None: nothing just then.
+
+        A worker outlives its raylet by seconds, and may end its shard.
+        """
+        gone: list[int] = []
+        wait_until(lambda: gone or gone.extend(pid for pid in before if not alive(pid)))
+        return self.workers().get(gone[0])
 
     def _start(self) -> subprocess.Popen[str]:
         self.commands += 1
