@@ -12,7 +12,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Literal
 
 import tyro
 
+from benchmarks.processes import peak_megabytes
 from benchmarks.provenance import provenance
 from benchmarks.scale_steps import STEPS, Done
 from zoogen.machine import set_environment
@@ -61,7 +61,7 @@ class Figure:
     step: str
     members: int
     done: Done
-    peak_bytes: int
+    peak_bytes: float
     """The most memory that its process held, imports included."""
 
 
@@ -100,8 +100,9 @@ def _apart(step: str, folder: Path, members: int) -> Figure:
 def _perform(step: str, folder: Path, members: int) -> Figure:
     done = STEPS[step][1](folder, members)
     os.sync()  # what this step wrote is not to slow the next
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Figure(step=step, members=members, done=done, peak_bytes=peak)
+    # Not `ru_maxrss`, in which a process has what its parent held when it was started.
+    peak = peak_megabytes(os.getpid()) or math.nan
+    return Figure(step=step, members=members, done=done, peak_bytes=peak * 2**20)
 
 
 def growth(seconds: Mapping[int, float]) -> Growth:

@@ -34,8 +34,15 @@ def nodes(session: Path) -> Iterator[Nodes]:
 
 def trainers(nodes: Nodes) -> list[int]:
     """Workers that train now."""
-    names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in nodes.processes()}
-    return [pid for pid, name in names.items() if name.startswith(b"ray::") and b"train" in name]
+    return [pid for pid in nodes.processes() if trains(pid)]
+
+
+def trains(pid: int) -> bool:
+    try:
+        name = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:  # it has just ended
+        return False
+    return name.startswith(b"ray::") and b"train" in name
 
 
 def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Callable[[Outcome], None]):
