@@ -44,21 +44,25 @@ class Making:
         wait_until(lambda: len(self.workers()) == 2, seconds=PATIENCE_S)
         return self.workers()
 
-    def until_begun_anew(self, attempt: str | None) -> float | None:
-        """Wait until a shard whose maker is gone is begun anew; seconds that this took.
+    def until_begun_anew(self, maker: int, attempt: str | None) -> float | None:
+        """Wait until what a process was making when it died is begun by another.
 
-        None: nothing was lost.
+        Args:
+            maker: the process that is gone.
+            attempt: what it was making; None: nothing.
+
+        Returns:
+            Seconds that this took; None where nothing was lost, or the command ended before.
         """
         if attempt is None:
             return None
         part, begun = attempt[: len("part-00000")], time.monotonic()
 
         def anew() -> bool:
-            names = self.workers().values()
-            return any(name.startswith(part) and name != attempt for name in names)
+            return any(n.startswith(part) and pid != maker for pid, n in self.workers().items())
 
-        wait_until(anew, seconds=PATIENCE_S)
-        return time.monotonic() - begun
+        wait_until(lambda: anew() or self.process.poll() is not None, seconds=PATIENCE_S)
+        return time.monotonic() - begun if anew() else None
 
     def until_working(self) -> float:
         """Wait until any shard is being made; seconds that this took."""
@@ -93,17 +97,18 @@ class Making:
             for path in (self.zoo / "log").glob("receipts-*")
             for line in path.read_text().splitlines()
         ]
+        self._forget()
         made = sum(receipt["attempt"] for receipt in receipts)
         return made + len(self._without_receipt) - len(shards_of(self.zoo))
 
-    def lost(self, before: Iterable[int]) -> str | None:
-        """What the one process of these was making that is gone; None: nothing just then.
+    def lost(self, before: Iterable[int]) -> tuple[int, str | None]:
+        """The one process of these that is gone, and what it was making; None: nothing just then.
 
         A worker outlives its raylet by seconds, and may end its shard.
         """
         gone: list[int] = []
         wait_until(lambda: gone or gone.extend(pid for pid in before if not alive(pid)))
-        return self.workers().get(gone[0])
+        return gone[0], self.workers().get(gone[0])
 
     def _start(self) -> subprocess.Popen[str]:
         self.commands += 1

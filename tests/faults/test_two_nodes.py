@@ -52,7 +52,7 @@ def test_a_worker_is_killed(nodes: Nodes, undisturbed: Path, zoo: Path, tried: T
     making = Making(nodes, zoo)
     pid, attempt = next(iter(making.both().items()))
     os.kill(pid, signal.SIGKILL)
-    seconds = making.until_begun_anew(attempt)
+    seconds = making.until_begun_anew(pid, attempt)
     assert "took 2 attempts: its worker died" in making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
@@ -69,7 +69,7 @@ def test_a_raylet_is_killed(nodes: Nodes, undisturbed: Path, zoo: Path, tried: T
     making = Making(nodes, zoo)
     before = making.both()
     os.kill(nodes.raylets[0], signal.SIGKILL)
-    seconds = making.until_begun_anew(making.lost(before))
+    seconds = making.until_begun_anew(*making.lost(before))
     assert MISSING in making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
@@ -86,9 +86,9 @@ def test_a_node_leaves_and_one_joins(nodes: Nodes, undisturbed: Path, zoo: Path,
     making = Making(nodes, zoo)
     before = making.both()
     nodes.remove(0)
-    attempt = making.lost(before)
+    lost = making.lost(before)
     nodes.add()
-    seconds = making.until_begun_anew(attempt)
+    seconds = making.until_begun_anew(*lost)
     assert MISSING in making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
