@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -32,7 +32,7 @@ from zoogen.ray_session import live_nodes, quieten
 
 WINDOW = 4096
 """Rows that Ray holds at once: a larger plan is passed on in parts, with new workers for each."""
-REPORT_EVERY_S = 1.0
+REPORT_EVERY_S, BOARD_PATIENCE_S = 1.0, 5.0
 log = logging.getLogger(__name__)
 
 
@@ -129,7 +129,7 @@ def _configure() -> None:
 @contextmanager
 def _board(report: ShardReport) -> Iterator[Any]:
     """A board, and a thread that passes on what is noted there and watches over the machines."""
-    board: Any = ray.remote(num_cpus=0)(Board).remote()
+    board: Any = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
     stop = threading.Event()
     reader = threading.Thread(
         target=_read_board, args=(board, report, stop), name="board-reader", daemon=True
@@ -146,12 +146,14 @@ def _board(report: ShardReport) -> Iterator[Any]:
 def _read_board(board: Any, report: ShardReport, stop: threading.Event) -> None:
     nodes = live_nodes()
     while not stop.wait(REPORT_EVERY_S):
-        try:
-            noted: Mapping[int, int] = ray.get(board.take.remote(), timeout=30)
+        # The board's own machine may be gone: then that is what must be told.
+        with suppress(RayError):
+            noted: Mapping[int, int] = ray.get(board.take.remote(), timeout=BOARD_PATIENCE_S)
             for shard, done in noted.items():
                 report(shard, done)
+        try:
             alive = live_nodes()
-        except RayError:  # the board's machine is gone, or Ray is ending
+        except RayError:  # Ray is ending
             continue
         if alive < nodes:
             log.warning(

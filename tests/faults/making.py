@@ -22,7 +22,7 @@ class Making:
 
     def __init__(self, nodes: Nodes, zoo: Path, flags: Sequence[str | Path] = LONG) -> None:
         self.zoo, self.nodes = zoo, nodes
-        self._flags = (*flags, *nodes.flags, "--out", zoo)
+        self._flags = tuple(flags)
         self._without_receipt: set[str] = set()
         self.commands = 0
         self.process = self._start()
@@ -112,7 +112,8 @@ class Making:
 
     def _start(self) -> subprocess.Popen[str]:
         self.commands += 1
-        return start(*self._flags, **self.nodes.environment)
+        flags = (*self._flags, *self.nodes.flags, "--out", self.zoo)
+        return start(*flags, **self.nodes.environment)
 
     def _forget(self) -> None:
         """The next command forgets attempts that have no receipt; they were begun all the same."""
