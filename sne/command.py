@@ -62,6 +62,9 @@ def answer(serve: Callable[[], int], *, last_words: Callable[[], None] = say_sto
     except (SneError, ZooError) as error:
         log.error("%s", error)
         return REFUSED
+    except OSError as error:
+        log.error("%s: %s", error.filename or type(error).__name__, error.strerror or error)
+        return REFUSED
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
