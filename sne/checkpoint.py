@@ -10,7 +10,6 @@ machine.json        where it ran
 state/              where an interrupted training goes on
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +151,7 @@ def load_run(path: Path | str, *, device: torch.device | str = "cpu") -> Run:
         RunError: there is none, or it is damaged or of another protocol.
     """
     folder = Path(path)
-    if not os.path.exists(folder / CONFIG):  # noqa: PTH110  (a name too long for one is none either)
+    if not (folder / CONFIG).exists():
         raise RunError(f"{folder} is no run: it has no {CONFIG}; `python -m sne.train` makes one")
     record = read_json(folder / CONFIG)
     version = record.get("protocol_version") if isinstance(record, Mapping) else None

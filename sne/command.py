@@ -8,7 +8,7 @@ import tyro
 
 from sne.errors import SneError
 from sne.report import log_to_stderr
-from sne.zoo import ZooError, out_of_memory
+from sne.zoo import ZooError, out_of_memory, system_sentence
 
 REFUSED, STOPPED = 2, 130
 Options = TypeVar("Options")
@@ -63,7 +63,7 @@ def answer(serve: Callable[[], int], *, last_words: Callable[[], None] = say_sto
         log.error("%s", error)
         return REFUSED
     except OSError as error:
-        log.error("%s: %s", error.filename or type(error).__name__, error.strerror or error)
+        log.error("%s", system_sentence(error))
         return REFUSED
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):

@@ -7,7 +7,6 @@ them is run. What was concluded from names and shapes is said in `Source.notes`.
 
 import pickle
 import re
-import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,13 +24,14 @@ from sne.errors import DataError
 from sne.model import Batch, Group, own_activations
 from sne.networks import activation_numbers
 from sne.zoo import (
+    BROKEN_TORCH,
     Architecture,
     Inferred,
     ZooError,
     check_torch_file,
     infer_architecture,
     infer_module,
-    is_archive,
+    is_pickle,
     most_bytes,
     open_zoo,
 )
@@ -46,11 +46,6 @@ NESTED = ("state_dict", "model_state_dict", "model", "net", "weights", "ema")
 """Where training scripts put the state dict in their checkpoints."""
 PARALLEL = "module."
 """What `DataParallel` puts before every name."""
-_BROKEN = (
-    pickle.UnpicklingError, OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError,
-    AttributeError, AssertionError, ArithmeticError, MemoryError, struct.error,
-)  # fmt: skip
-"""What torch raises on damaged files, collected by damaging files at random."""
 _ROW = re.compile(r"^(?P<zoo>.+)#(?P<member>\d+)(?:@(?P<epoch>\d+))?$")
 _SEED = re.compile(r"^seed(\d+)$")
 
@@ -167,8 +162,8 @@ def _torch_file(path: Path) -> Any:
         with warnings.catch_warnings(action="ignore"):
             check_torch_file(path)
             return torch.load(path, map_location="cpu", weights_only=True)
-    except _BROKEN as error:
-        if isinstance(error, pickle.UnpicklingError) and _is_pickle(path):
+    except (pickle.UnpicklingError, *BROKEN_TORCH) as error:
+        if isinstance(error, pickle.UnpicklingError) and is_pickle(path):
             raise DataError(
                 f"{path} holds more than tensors, which takes code to load, and code in files is "
                 "never run: save model.state_dict() in it, or give the module in Python"
@@ -176,12 +171,6 @@ def _torch_file(path: Path) -> Any:
         raise DataError(
             f"{path} is no PyTorch file, or a damaged one; a network is {FORMS}"
         ) from error
-
-
-def _is_pickle(path: Path) -> bool:
-    """Whether it begins as torch.save's files do, and Python's pickles."""
-    with path.open("rb") as file:
-        return is_archive(path) or file.read(1) == pickle.PROTO
 
 
 def _state_dict(value: Any, name: str) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """The one door to `zoogen`: descriptions and zoos, under the names that the rest of sne uses."""
 
 from zoogen.contract import (
+    BROKEN_TORCH,
     MISUSED,
     RECIPES,
     Architecture,
@@ -18,16 +19,18 @@ from zoogen.contract import (
     checked,
     infer_architecture,
     infer_module,
-    is_archive,
+    is_pickle,
     most_bytes,
     open_store,
     open_zoo,
     out_of_memory,
     parse_json,
     read_parquet,
+    system_sentence,
 )
 
 __all__ = [
+    "BROKEN_TORCH",
     "MISUSED",
     "RECIPES",
     "Architecture",
@@ -45,11 +48,12 @@ __all__ = [
     "checked",
     "infer_architecture",
     "infer_module",
-    "is_archive",
+    "is_pickle",
     "most_bytes",
     "open_store",
     "open_zoo",
     "out_of_memory",
     "parse_json",
     "read_parquet",
+    "system_sentence",
 ]

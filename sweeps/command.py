@@ -12,6 +12,7 @@ from sne.errors import SneError
 from sne.report import log_to_stderr
 from sne.zoo import ZooError
 from sweeps.errors import SweepError
+from zoogen.errors import system_sentence
 from zoogen.interrupt import Stopper, stopping_in_order
 
 PATIENCE_S = 8.0
@@ -46,7 +47,7 @@ def run_command(program: str, serve: Serve, arguments: Sequence[str] | None = No
         log.error("%s", error)
         return 2
     except OSError as error:
-        log.error("%s: %s", error.filename or type(error).__name__, error.strerror or error)
+        log.error("%s", system_sentence(error))
         return 2
     except Exception:
         # The signal has ended Ray's servers too, and whoever waited for them is told so first.

@@ -23,6 +23,7 @@ import pyarrow as pa
 from sne.files import read_json, sweep, write_json, write_table
 from sweeps.errors import ResultsError
 from zoogen.bounds import read_parquet
+from zoogen.errors import first_line
 
 FORMAT_VERSION = 1
 FORMAT_KEY = b"zooscope.results"
@@ -256,9 +257,5 @@ def _read(path: Path) -> Any:
         return read_parquet(path)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise ResultsError(
-            f"{path} is damaged ({_first_line(error)}): remove it and the same sweep makes it anew"
+            f"{path} is damaged ({first_line(error)}): remove it and the same sweep makes it anew"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

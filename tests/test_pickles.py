@@ -163,7 +163,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path], Pa
     return copied
 
 
-def refused(folder: Path, file: str, read: Reader, trap: Path) -> None:
+def refused(
+    form: Callable[[Path, Path], None], file: str, read: Reader, *, folder: Path, trap: Path
+) -> None:
+    form(folder / file, trap)
     with pytest.raises(NAMED) as said:
         read(folder)
     assert "\n" not in str(said.value).strip()
@@ -179,10 +182,8 @@ def test_no_file_runs_code(
     sample: Callable[[str, Path], Path],
     tmp_path: Path,
 ) -> None:
-    (name, file, read), trap = reader, tmp_path / "trap"
-    folder = sample(name, tmp_path)
-    form(folder / file, trap)
-    refused(folder, file, read, trap)
+    name, file, read = reader
+    refused(form, file, read, folder=sample(name, tmp_path), trap=tmp_path / "trap")
 
 
 @pytest.mark.parametrize("form", TABLES)
@@ -193,10 +194,8 @@ def test_no_table_runs_code(
     sample: Callable[[str, Path], Path],
     tmp_path: Path,
 ) -> None:
-    (name, file, read), trap = reader, tmp_path / "trap"
-    folder = sample(name, tmp_path)
-    form(folder / file, trap)
-    refused(folder, file, read, trap)
+    name, file, read = reader
+    refused(form, file, read, folder=sample(name, tmp_path), trap=tmp_path / "trap")
 
 
 def test_ray_unpickles_no_column_for_us(

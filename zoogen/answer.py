@@ -6,12 +6,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from zoogen.display import displayed
 from zoogen.errors import ZooError
 from zoogen.interrupt import Interrupted, stopping_in_order
-from zoogen.named_path import named_path
 
 PATIENCE_S = 8.0
 """After a signal, before the process ends whatever it does."""
@@ -64,8 +62,3 @@ def counted() -> Iterator[Callable[[str, int, int], None]]:
 
     with displayed(look, repeat=False):
         yield report
-
-
-def absolute(path: Path) -> Path:
-    """The path from the root, symbolic links kept."""
-    return named_path(path)

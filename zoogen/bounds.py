@@ -1,17 +1,15 @@
 """How much a file may become in memory: told from what its headers declare, before it is read.
 
-Whatever is packed says how large it will be: a Parquet file's footer, a zip archive's directory. A
-gzip stream says nothing that can be believed, so it is unpacked as far as it may. A file that is to
-become more than a hundred times its size was made to fill a memory, not to be read; a small file
-may become 256 MB all the same, since constant columns pack well. Weights themselves hardly pack.
+Whatever is packed says how large it will be: a Parquet file's footer, a zip archive's directory
+(`torch_files`). A gzip stream says nothing that can be believed: it is unpacked as far as it may.
+A file that is to become more than a hundred times its size was made to fill a memory, not to be
+read; a small file may become 256 MB all the same, since constant columns pack well. Weights
+themselves hardly pack.
 
 What is too much is an `Oversized`, a ValueError, which each reader tells in its own named error.
 """
 
 import gzip
-import mmap
-import struct
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -26,9 +24,6 @@ TIMES = 100
 """What a larger file may become, for each of its bytes."""
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 12}
 """Bytes of a value in memory by Parquet's physical types; 8 for all others."""
-_ARCHIVE, _LONGEST_HEADER = b"PK\x03\x04", 1 << 17
-"""How a zip archive begins, and what an entry's header takes at most."""
-_BYTES_BY_NUMBER = b"\nbytearray\n"
 
 
 class Oversized(ValueError):
@@ -82,50 +77,6 @@ def read_parquet(source: Any, columns: list[str] | None = None) -> Any:
     with open_parquet(source, page_checksum_verification=True) as file:
         # Threads cost more than they save on the small files that zoos and sweeps consist of.
         return file.read(columns=columns, use_threads=False)
-
-
-def check_torch_file(path: Path) -> None:
-    """Refuse a file of `torch.save` that becomes more than it is, before torch loads it.
-
-    Its archives hold their entries as they are, so one that is packed, or that lies over another,
-    is of somebody else's making. A pickle in it may ask for a `bytearray` of any length, which
-    torch's `weights_only` allows and state dicts never need.
-
-    Raises:
-        Oversized: it declares too much.
-        ValueError: another of these, or no whole archive.
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise ValueError("it is empty")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            pickles = _pickles(path, data) if is_archive(path) else [(0, len(data))]
-            if any(data.find(_BYTES_BY_NUMBER, *part) >= 0 for part in pickles):
-                raise ValueError("its pickle asks for builtins.bytearray")
-
-
-def is_archive(path: Path) -> bool:
-    """Whether torch takes the file for an archive: it looks at the first bytes alone."""
-    with path.open("rb") as file:
-        return file.read(len(_ARCHIVE)) == _ARCHIVE
-
-
-def _pickles(path: Path, data: mmap.mmap) -> list[tuple[int, int]]:
-    """Where an archive's pickles lie, their headers included."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
-        raise ValueError(f"it is no whole archive ({error})") from error
-    refuse_oversized(sum(entry.file_size for entry in entries), len(data))
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise ValueError("its entries are packed, which torch.save does not do")
-    return [
-        (entry.header_offset, entry.header_offset + entry.file_size + _LONGEST_HEADER)
-        for entry in entries
-        if entry.filename.lower().endswith(".pkl")
-    ]
 
 
 def read_gzip(path: Path) -> bytes:

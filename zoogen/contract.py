@@ -3,9 +3,9 @@
 Nothing here imports torch or Ray. `docs/zoo-format.md` describes the same in words.
 """
 
-from zoogen.bounds import check_torch_file, is_archive, most_bytes, read_parquet
+from zoogen.bounds import most_bytes, read_parquet
 from zoogen.description import Architecture, Axis, Edge, Factor, Node, Space, TensorSpec
-from zoogen.errors import ShardError, ZooError
+from zoogen.errors import ShardError, ZooError, system_sentence
 from zoogen.exhausted import out_of_memory
 from zoogen.infer import Inferred, infer_architecture, infer_module
 from zoogen.json_text import parse_json
@@ -16,9 +16,11 @@ from zoogen.reader import Zoo, open_zoo
 from zoogen.recipes import RECIPES
 from zoogen.schema import Column
 from zoogen.store import Store, open_store
+from zoogen.torch_files import BROKEN_TORCH, check_torch_file, is_pickle
 from zoogen.typed import MISUSED, checked
 
 __all__ = [
+    "BROKEN_TORCH",
     "MISUSED",
     "RECIPES",
     "Architecture",
@@ -41,11 +43,12 @@ __all__ = [
     "checked",
     "infer_architecture",
     "infer_module",
-    "is_archive",
+    "is_pickle",
     "most_bytes",
     "open_store",
     "open_zoo",
     "out_of_memory",
     "parse_json",
     "read_parquet",
+    "system_sentence",
 ]

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
-from zoogen.answer import absolute, answer, command_line, counted, log
+from zoogen.answer import answer, command_line, counted, log
+from zoogen.named_path import named_path
 
 PROGRAM = "python -m zoogen.convert"
 # tyro joins lines that start with a letter, so the formats are a list.
@@ -103,11 +104,11 @@ def _convert(options: ConvertOptions) -> int:
     from zoogen.store import open_store
 
     hints = Hints(
-        split_file=absolute(options.split_file) if options.split_file else None,
-        properties=absolute(options.properties) if options.properties else None,
+        split_file=named_path(options.split_file) if options.split_file else None,
+        properties=named_path(options.properties) if options.properties else None,
         dataset=options.dataset,
     )
-    source = find_source(absolute(options.source), format_name=options.format, hints=hints)
+    source = find_source(named_path(options.source), format_name=options.format, hints=hints)
     with counted() as report:
         conversion = plan_conversion(source, seed=options.seed, report=report)
         plan = conversion.plan

@@ -35,3 +35,13 @@ class MemberError(ZooError):
 
 class RunError(ZooError):
     """Shards of a run could not be made; those that were made are kept."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message; the error's type where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def system_sentence(error: OSError) -> str:
+    """What the system refuses, and of which file."""
+    return f"{error.filename or type(error).__name__}: {error.strerror or error}"

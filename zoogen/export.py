@@ -9,7 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
-from zoogen.answer import absolute, answer, counted, log
+from zoogen.answer import answer, counted, log
+from zoogen.named_path import named_path
 
 PROGRAM = "python -m zoogen.export"
 # tyro joins lines that start with a letter, so the formats are a list.
@@ -69,7 +70,7 @@ def _export(options: ExportOptions) -> int:
     from zoogen.reader import open_zoo
 
     zoo = open_zoo(options.zoo)
-    out = absolute(options.out)
+    out = named_path(options.out)
     with counted() as report, whole_folder(out) as folder:
         EXPORTERS[options.to](zoo, folder, report)
     sys.stdout.write(f"{out}: {len(zoo):,} networks of {zoo.store.uri} as {options.to}\n")

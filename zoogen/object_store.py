@@ -16,8 +16,7 @@ from urllib.parse import parse_qs
 import pyarrow as pa
 from pyarrow import fs
 
-from zoogen.errors import PlanError, ShardError
-from zoogen.images.damage import first_line
+from zoogen.errors import PlanError, ShardError, first_line
 from zoogen.store import Bytes, refuse_credentials, split_uri
 
 ATTEMPTS = 8

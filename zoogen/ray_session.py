@@ -25,7 +25,7 @@ from typing import Any
 
 from zoogen import ray_reaper
 from zoogen.cache import CACHE_VARIABLE, cache_root
-from zoogen.errors import ZooError
+from zoogen.errors import ZooError, first_line
 
 log = logging.getLogger(__name__)
 OBJECT_STORE_BYTES = 200_000_000
@@ -144,7 +144,7 @@ def _start(*, cpus: int | None, gpus: int | None, folder: Path) -> None:
         )
     except (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError) as error:
         raise ZooError(
-            f"Ray did not start on this machine: {_first_line(error)}; "
+            f"Ray did not start on this machine: {first_line(error)}; "
             "--local runs the same plan in one process without Ray"
         ) from error
 
@@ -157,7 +157,7 @@ def _join(address: str) -> None:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError) as error:
         raise ZooError(
-            f"no Ray cluster could be joined at --address {address}: {_first_line(error)}; "
+            f"no Ray cluster could be joined at --address {address}: {first_line(error)}; "
             "`ray status` on its head says whether it runs (without --address Ray starts here)"
         ) from error
 
@@ -167,10 +167,6 @@ def _knock(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=KNOCK_PATIENCE_S).close()
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def quieten(*loggers: str) -> None:

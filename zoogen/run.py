@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from zoogen.errors import RunError, ZooError
+from zoogen.errors import RunError, ZooError, system_sentence
 from zoogen.interrupt import Interrupted, stopping_in_order
 from zoogen.machine import set_environment
 from zoogen.options import PROGRAM, parse_options
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("%s", error)
         return 2
     except OSError as error:
-        log.error("%s: %s", error.filename or type(error).__name__, error.strerror or error)
+        log.error("%s", system_sentence(error))
         return 2
     return 0
 

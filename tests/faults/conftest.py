@@ -2,22 +2,59 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from tests.faults.making import LONG
+from tests.faults.making import LONG, Making
 from tests.faults.record import Outcome, table
+from tests.faults.two_nodes import Nodes, two_nodes
 from tests.zoogen.commands import made
 
 _OUTCOMES: list[Outcome] = []
 
 
-@pytest.fixture
-def tried() -> Callable[[Outcome], None]:
+class Tried(Protocol):
     """Takes what is to stand in the table."""
-    return _OUTCOMES.append
+
+    def __call__(
+        self,
+        *,
+        fault: str,
+        ended: str,
+        making: Making | None = None,
+        commands: int | None = None,
+        recovered_s: float | None = None,
+    ) -> None:
+        """Fields of `Outcome`; commands and shards begun again are those of `making`."""
+
+
+@pytest.fixture
+def tried() -> Tried:
+    """Of this test."""
+
+    def note(
+        *,
+        fault: str,
+        ended: str,
+        making: Making | None = None,
+        commands: int | None = None,
+        recovered_s: float | None = None,
+    ) -> None:
+        own = 1 if making is None else making.commands
+        again = None if making is None else making.begun_again()
+        outcome = Outcome(
+            fault=fault,
+            ended=ended,
+            commands=own if commands is None else commands,
+            again=again,
+            recovered_s=recovered_s,
+        )
+        _OUTCOMES.append(outcome)
+
+    return note
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +82,13 @@ def session() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="two-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes(session: Path) -> Iterator[Nodes]:
+    """Two, and a head."""
+    with two_nodes(session) as cluster:
+        yield cluster
 
 
 @pytest.fixture

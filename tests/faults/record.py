@@ -11,7 +11,7 @@ class Outcome:
     fault: str
     ended: str
     """What the user saw."""
-    commands: int = 1
+    commands: int
     """How often the command was started."""
     again: int | None = None
     """Shards that were begun more than once; None: not a matter of shards."""

@@ -4,14 +4,21 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.record import Outcome
-from tests.faults.two_nodes import Nodes, two_nodes
-from tests.sweeps.sweep_commands import done, finish, same_results, start, states, wait_until
+from tests.faults.conftest import Tried
+from tests.faults.two_nodes import Nodes
+from tests.sweeps.sweep_commands import (
+    done,
+    finish,
+    same_results,
+    start,
+    states,
+    trainers_among,
+    wait_until,
+)
 from tests.zoogen.commands import made
 
 pytestmark = [
@@ -26,26 +33,7 @@ TRIALS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def nodes(session: Path) -> Iterator[Nodes]:
-    with two_nodes(session) as cluster:
-        yield cluster
-
-
-def trainers(nodes: Nodes) -> list[int]:
-    """Workers that train now."""
-    return [pid for pid in nodes.processes() if trains(pid)]
-
-
-def trains(pid: int) -> bool:
-    try:
-        name = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:  # it has just ended
-        return False
-    return name.startswith(b"ray::") and b"train" in name
-
-
-def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Callable[[Outcome], None]):
+def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Tried):
     zoo = tmp_path / "zoo"
     networks = ("--dataset", "digits", "--arch", "arch1", "--members", "60", "--epochs", "1")
     made(*networks, "--recipe", "quick", "--local", "--out", zoo)
@@ -53,8 +41,12 @@ def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Callabl
     done("sweeps.matrix", *flags, "--local", "--out", tmp_path / "calm")
     flags = (*flags, *nodes.flags, "--out", tmp_path / "matrix")
     process = start("sweeps.matrix", *flags, **nodes.environment)
-    wait_until(lambda: len(states(tmp_path / "matrix")) == 2 and len(trainers(nodes)) == 2)
-    victim = trainers(nodes)[0]
+    wait_until(
+        lambda: (
+            len(states(tmp_path / "matrix")) == 2 and len(trainers_among(nodes.processes())) == 2
+        )
+    )
+    victim = trainers_among(nodes.processes())[0]
     used = int(Path(f"/proc/{victim}/statm").read_text().split()[0]) * resource.getpagesize()
     _, most = resource.prlimit(victim, resource.RLIMIT_AS)
     resource.prlimit(victim, resource.RLIMIT_AS, (used, most))
@@ -67,9 +59,7 @@ def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Callabl
     done("sweeps.matrix", *flags, **nodes.environment)
     assert same_results(tmp_path / "matrix", tmp_path / "calm")
     tried(
-        Outcome(
-            fault="a trial has no memory left",
-            ended="a sentence, the other trials done; right, by the same command",
-            commands=2,
-        )
+        fault="a trial has no memory left",
+        ended="a sentence, the other trials done; right, by the same command",
+        commands=2,
     )

@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import Tried
 from tests.faults.making import LONG, Making
-from tests.faults.record import Outcome
 from tests.faults.two_nodes import LEAST_OBJECT_STORE, Nodes, two_nodes
 from tests.zoogen.commands import (
     FAULTY_SITE,
@@ -27,6 +27,7 @@ from tests.zoogen.commands import (
     run,
     same_zoo,
     shards_of,
+    small_file_system,
     temporary_files,
     wait_until,
 )
@@ -37,15 +38,8 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
-Tried = Callable[[Outcome], None]
 MISSING = re.compile(r"1 of [34] machines no longer answer; the others make their shards")
 KILLS = 50
-
-
-@pytest.fixture
-def nodes(session: Path) -> Iterator[Nodes]:
-    with two_nodes(session) as cluster:
-        yield cluster
 
 
 def test_a_worker_is_killed(nodes: Nodes, undisturbed: Path, zoo: Path, tried: Tried):
@@ -56,12 +50,10 @@ def test_a_worker_is_killed(nodes: Nodes, undisturbed: Path, zoo: Path, tried: T
     assert "took 2 attempts: its worker died" in making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="a worker is killed",
-            ended="right; names the shard that took two attempts",
-            again=making.begun_again(),
-            recovered_s=seconds,
-        )
+        fault="a worker is killed",
+        ended="right; names the shard that took two attempts",
+        making=making,
+        recovered_s=seconds,
     )
 
 
@@ -73,12 +65,10 @@ def test_a_raylet_is_killed(nodes: Nodes, undisturbed: Path, zoo: Path, tried: T
     assert MISSING.search(making.end())
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="a raylet is killed",
-            ended="right; says that a machine is missing",
-            again=making.begun_again(),
-            recovered_s=seconds,
-        )
+        fault="a raylet is killed",
+        ended="right; says that a machine is missing",
+        making=making,
+        recovered_s=seconds,
     )
 
 
@@ -92,12 +82,10 @@ def test_a_node_leaves_and_one_joins(nodes: Nodes, undisturbed: Path, zoo: Path,
     assert MISSING.search(making.end())
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="a node leaves, another joins",
-            ended="right; says that a machine is missing",
-            again=making.begun_again(),
-            recovered_s=seconds,
-        )
+        fault="a node leaves, another joins",
+        ended="right; says that a machine is missing",
+        making=making,
+        recovered_s=seconds,
     )
 
 
@@ -111,13 +99,10 @@ def test_the_driver_is_killed(nodes: Nodes, undisturbed: Path, zoo: Path, tried:
     assert "members are there already" in making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="the driver is killed",
-            ended="right, by the same command",
-            commands=making.commands,
-            again=making.begun_again(),
-            recovered_s=seconds,
-        )
+        fault="the driver is killed",
+        ended="right, by the same command",
+        making=making,
+        recovered_s=seconds,
     )
 
 
@@ -134,11 +119,9 @@ def test_a_worker_stands_still_for_a_minute(
     making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="a worker stands still for a minute",
-            ended="right; the other makes the rest meanwhile",
-            again=making.begun_again(),
-        )
+        fault="a worker stands still for a minute",
+        ended="right; the other makes the rest meanwhile",
+        making=making,
     )
 
 
@@ -154,25 +137,16 @@ def test_the_disk_is_full(
     making.end()
     assert same_zoo(making.zoo, undisturbed)
     tried(
-        Outcome(
-            fault="the disk is full",
-            ended="a sentence; right, by the same command once there is room",
-            commands=making.commands,
-            again=making.begun_again(),
-        )
+        fault="the disk is full",
+        ended="a sentence; right, by the same command once there is room",
+        making=making,
     )
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes, where this user may mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_file_system(tmp_path / "disk", megabytes=8) as place:
+        yield place
 
 
 def test_a_worker_has_no_memory_left(session: Path, undisturbed: Path, zoo: Path, tried: Tried):
@@ -184,12 +158,10 @@ def test_a_worker_has_no_memory_left(session: Path, undisturbed: Path, zoo: Path
     made(*LONG, "--local", "--out", zoo)
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="a worker has no memory left",
-            ended="a sentence, keeps 11 of 12 shards; right, once there is some",
-            commands=2,
-            again=making.begun_again(),
-        )
+        fault="a worker has no memory left",
+        ended="a sentence, keeps 11 of 12 shards; right, once there is some",
+        commands=2,
+        making=making,
     )
 
 
@@ -199,11 +171,9 @@ def test_object_stores_of_the_least_size(session: Path, undisturbed: Path, zoo: 
         making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="object stores of the least size (75 MiB)",
-            ended="right",
-            again=making.begun_again(),
-        )
+        fault="object stores of the least size (75 MiB)",
+        ended="right",
+        making=making,
     )
 
 
@@ -218,12 +188,10 @@ def test_a_member_raises(session: Path, undisturbed: Path, zoo: Path, tried: Tri
     made(*LONG, "--local", "--out", zoo)
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="a member's training raises",
-            ended="names it, keeps 11 of 12 shards; right, once that is mended",
-            commands=2,
-            again=making.begun_again(),
-        )
+        fault="a member's training raises",
+        ended="names it, keeps 11 of 12 shards; right, once that is mended",
+        commands=2,
+        making=making,
     )
 
 
@@ -250,11 +218,9 @@ def test_an_image_file_is_damaged(
     made(*flags, *nodes.flags, "--out", zoo, **nodes.environment)
     assert same_zoo(zoo, sound)
     tried(
-        Outcome(
-            fault="a bit of an image file is turned",
-            ended="names the file; right, once it is whole",
-            commands=2,
-        )
+        fault="a bit of an image file is turned",
+        ended="names the file; right, once it is whole",
+        commands=2,
     )
 
 
@@ -279,12 +245,9 @@ def test_everything_is_told_to_stop(session: Path, undisturbed: Path, zoo: Path,
         making.end()
     assert same_zoo(zoo, undisturbed)
     tried(
-        Outcome(
-            fault="SIGTERM to every process",
-            ended=f"all of it ended within {stopped:.0f} s; right, on another cluster",
-            commands=making.commands,
-            again=making.begun_again(),
-        )
+        fault="SIGTERM to every process",
+        ended=f"all of it ended within {stopped:.0f} s; right, on another cluster",
+        making=making,
     )
 
 
@@ -320,12 +283,9 @@ def test_fifty_kills_at_random(nodes: Nodes, tmp_path: Path, tried: Tried):
     assert same_zoo(making.zoo, calm.zoo)
     told = ", ".join(f"{number} × {victim}" for victim, number in kills.items())
     tried(
-        Outcome(
-            fault=f"{KILLS} kills at random over one zoo of 24 shards ({told})",
-            ended="right, by the same command",
-            commands=making.commands,
-            again=making.begun_again(),
-        )
+        fault=f"{KILLS} kills at random over one zoo of 24 shards ({told})",
+        ended="right, by the same command",
+        making=making,
     )
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,6 @@ def same_results(a: Path, b: Path) -> bool:
 
 def trainers(driver: int) -> list[int]:
     """Ray's processes that train for a driver, by its session's folder."""
-    found = []
     for link in Path(f"/proc/{driver}/fd").iterdir():
         try:
             target = str(link.readlink())
@@ -78,9 +77,14 @@ def trainers(driver: int) -> list[int]:
             continue
         if "/zoogen-ray-" in target:
             folder = target[: target.index("/", target.index("/zoogen-ray-") + 1)]
-            found = [pid for pid in users(folder) if _name(pid).startswith("ray::")]
-            break
-    return [pid for pid in found if "train" in _name(pid).lower()]
+            return trainers_among(users(folder))
+    return []
+
+
+def trainers_among(pids: Iterable[int]) -> list[int]:
+    """Those of these processes that are Ray's and train."""
+    names = {pid: _name(pid) for pid in pids}
+    return [p for p, name in names.items() if name.startswith("ray::") and "train" in name.lower()]
 
 
 def _name(pid: int) -> str:

@@ -24,6 +24,7 @@ from commands import (
     run,
     same_zoo,
     shards_of,
+    small_file_system,
     start,
     temporary_files,
     wait_until,
@@ -127,18 +128,8 @@ def test_a_member_that_raises_is_named_and_the_rest_kept(reference: Path, zoo: P
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes, where this user may mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_file_system(tmp_path / "disk", megabytes=2) as place:
+        yield place
 
 
 def test_a_full_disk(reference: Path, small_disk: Path):

@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-from zoogen.errors import DataError
+from zoogen.errors import DataError, first_line
 
 
 def not_whole(path: Path | str, kind: str, error: Exception) -> DataError:
     """The error for a file that should be a `kind` and cannot be read as one."""
     return DataError(f"{path} is not a whole {kind} ({first_line(error)}): fetch it again")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of the error's message; its type where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

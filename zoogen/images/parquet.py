@@ -20,9 +20,9 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from zoogen.bounds import Oversized, open_parquet, refuse_oversized
-from zoogen.errors import DataError
+from zoogen.errors import DataError, first_line
 from zoogen.images.catalog import ImageSet
-from zoogen.images.damage import first_line, not_whole
+from zoogen.images.damage import not_whole
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """State dicts in files: safetensors, or PyTorch's read as tensors only; code in them is not run."""
 
 import pickle
-import struct
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +13,16 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from zoogen.bounds import Oversized, check_torch_file, is_archive, most_bytes
+from zoogen.bounds import Oversized, most_bytes
 from zoogen.description import Architecture
 from zoogen.errors import SourceError
 from zoogen.layer_names import SKIPPED
+from zoogen.torch_files import BROKEN_TORCH, check_torch_file, is_pickle
 
 SAFETENSORS = ".safetensors"
 TORCH = (".pt", ".pth", ".ckpt", ".bin")
 NESTED = ("state_dict", "model_state_dict", "model", "net", "weights", "ema")
 """Where training scripts put the state dict in their checkpoints."""
-BROKEN_TORCH = (
-    OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
-    AssertionError, ArithmeticError, MemoryError, struct.error,
-)  # fmt: skip
-"""What torch raises on damaged files, collected by damaging files at random."""
 Allowed: TypeAlias = Sequence[tuple[Callable[..., Any], str]]
 
 
@@ -123,7 +118,7 @@ def read_torch(path: Path, allowed: Allowed = ()) -> Any:
     except Oversized as error:
         raise SourceError(f"{path} is no state dict: {error}") from error
     except pickle.UnpicklingError as error:
-        if not _is_pickle(path):
+        if not is_pickle(path):
             raise SourceError(f"{path} is no PyTorch file, or a damaged one") from error
         raise SourceError(
             f"{path} holds more than tensors ({_reason(error)}), and code in files is never run: "
@@ -183,12 +178,6 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
         raise SourceError(f"{path} is no safetensors file, or a damaged one: {error}") from error
-
-
-def _is_pickle(path: Path) -> bool:
-    """Whether it begins as torch.save's files do, of today and of old."""
-    with path.open("rb") as file:
-        return file.read(4)[:1] == pickle.PROTO or is_archive(path)
 
 
 def _has_tensors(value: Any) -> bool:
