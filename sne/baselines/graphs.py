@@ -3,13 +3,14 @@
 Neurons (channels, input and output ones included) stand in levels, one for each side of a stage;
 between two levels every pair has an edge, whose feature is the kernel between the two. All networks
 of one architecture have one graph, so nodes are (networks, neurons, features), and the edges of a
-stage (networks, to, from, features): dense products, and no list of edges.
+stage (networks, to, from, features): dense products, and no list of edges. A skip connection is an
+edge from each of its neurons to the like one.
 
 How much is declared before training: the largest kernel, input neurons, hidden levels. Inputs and
 outputs keep their places, each with an embedding of its own; hidden levels have one each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -35,6 +36,8 @@ class Limits:
     hidden: int
     outputs: int
     """All graphs have so many."""
+    skips: bool = False
+    """Whether skip connections can be read."""
 
     def wider(self, **declared: int | None) -> "Limits":
         """With larger numbers where they are declared."""
@@ -45,9 +48,9 @@ class Limits:
     def refusal(self, architecture: Architecture, *, model: str) -> str | None:
         """Why networks are no such graphs, as a sentence that says what would help; or None."""
         family = architecture.family
-        if (reason := no_graph(architecture, model=model)) is not None:
+        if (reason := no_graph(architecture, model=model, skips=self.skips)) is not None:
             return reason
-        found = limits_of([architecture], model=model)
+        found = limits_of([architecture], model=model, skips=self.skips)
         for name, what in (("kernel", "kernels of side"), ("inputs", "input channels, up to"),
                            ("hidden", "hidden layers, up to")):  # fmt: skip
             number, most = getattr(found, name), getattr(self, name)
@@ -72,11 +75,27 @@ class Link:
     source: int
     target: int
     features: Float[Tensor, "b t s d"]
+    """Of every pair; (b, count, 1, d) of an `alike` one."""
+    alike: bool = False
+    """A skip connection: each of the first `count` neurons to the one at its own place."""
+
+    @property
+    def count(self) -> int:
+        """Neurons of the target that it reaches."""
+        return self.features.shape[1]
+
+    def ends(
+        self, targets: Float[Tensor, "b t d"], sources: Float[Tensor, "b s d"]
+    ) -> Float[Tensor, "b _ _ d"]:
+        """For each edge the sum of something of its two ends."""
+        if self.alike:
+            return (targets[:, : self.count] + sources[:, : self.count])[:, :, None]
+        return targets[:, :, None] + sources[:, None]
 
 
-def no_graph(architecture: Architecture, *, model: str) -> str | None:
+def no_graph(architecture: Architecture, *, model: str, skips: bool = False) -> str | None:
     """Why networks are no chains of stages, as a sentence; None if they are."""
-    if (reason := why_not_stages(architecture)) is None:
+    if (reason := why_not_stages(architecture, skips=skips)) is None:
         return None
     return (
         f"{model} reads convolutions and linear layers one behind another, and {reason}: take "
@@ -84,27 +103,51 @@ def no_graph(architecture: Architecture, *, model: str) -> str | None:
     )
 
 
-def limits_of(architectures: Sequence[Architecture], *, model: str) -> Limits:
+def limits_of(architectures: Sequence[Architecture], *, model: str, skips: bool = False) -> Limits:
     """The smallest limits that hold these graphs; the number of outputs is the first one's.
 
     Raises:
         ModelError: an architecture is no chain of stages.
     """
     for architecture in architectures:
-        if (reason := no_graph(architecture, model=model)) is not None:
+        if (reason := no_graph(architecture, model=model, skips=skips)) is not None:
             raise ModelError(reason)
-    chains = [read_stages(architecture) for architecture in architectures]
+    chains = [read_stages(architecture, skips=skips) for architecture in architectures]
     return Limits(
         kernel=max(max(stage.kernel or (0,)) for chain in chains for stage in chain),
         inputs=max(chain[0].inputs.size for chain in chains),
         hidden=max(len(chain) - 1 for chain in chains),
         outputs=chains[0][-1].outputs.size,
+        skips=skips,
     )
 
 
 def level_sizes(stages: Sequence[Stage]) -> list[int]:
     """Neurons in each level: inputs, hidden ones, outputs."""
     return [stages[0].inputs.size, *(stage.outputs.size for stage in stages)]
+
+
+def skip_counts(stages: Sequence[Stage]) -> Iterator[tuple[int, int, int]]:
+    """Of each skip connection the level it comes from, the one it goes to, and its channels."""
+    sizes = level_sizes(stages)
+    for level, stage in enumerate(stages, start=1):
+        for source in stage.skips:
+            yield source, level, min(sizes[source], sizes[level])
+
+
+def degrees(stages: Sequence[Stage], *, both: bool) -> list[int]:
+    """Messages that each neuron gets; `both`: edges run from output to input as well."""
+    sizes = level_sizes(stages)
+    before, after = [0, *sizes[:-1]], [*sizes[1:], 0]
+    found = [
+        [earlier + (later if both else 0)] * size
+        for size, earlier, later in zip(sizes, before, after, strict=True)
+    ]
+    for source, target, count in skip_counts(stages):
+        for level in (target, source) if both else (target,):
+            for neuron in range(count):
+                found[level][neuron] += 1
+    return [degree for level in found for degree in level]
 
 
 def node_places(stages: Sequence[Stage], limits: Limits) -> Int[Tensor, " n"]:

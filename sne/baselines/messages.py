@@ -12,6 +12,8 @@ Source: Corso et al. 2020 (arXiv:2004.05718); Kofinas et al. 2024 (arXiv:2403.12
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -33,14 +35,13 @@ class GraphNetwork(nn.Module):
         width: int,
         *,
         layers: int,
-        chains: Sequence[Sequence[int]],
-        reversed_edges: bool = False,
+        degrees: Sequence[int],
         dropout: float = 0.0,
     ) -> None:
-        """With level sizes of the graphs that are trained on, and whether edges go both ways."""
+        """With how many messages the neurons get that are trained on."""
         super().__init__()
         self.dropout = dropout
-        mean = mean_log_degree(chains, both=reversed_edges)
+        mean = sum(map(math.log1p, degrees)) / len(degrees)
         self.layers = nn.ModuleList(Pna(width, log_degree=mean) for _ in range(layers))
         self.norms = nn.ModuleList(GraphNorm(width) for _ in range(layers - 1))
         self.updates = nn.ModuleList(EdgeUpdate(width) for _ in range(layers - 1))
@@ -82,24 +83,32 @@ class Pna(nn.Module):
         sources = F.linear(nodes, other).split(list(sizes), dim=1)
         found: list[Tensor] = []
         for level, size in enumerate(sizes):
-            messages = [
-                self._messages(link, targets[level], sources[link.source])
-                for link in links
-                if link.target == level
-            ]
-            if not messages:
-                found.append(nodes.new_zeros(len(nodes), size, 8 * nodes.shape[2]))
-                continue
-            gathered = gather(torch.cat(messages, dim=2) if len(messages) > 1 else messages[0])
-            degree = sum(sizes[link.source] for link in links if link.target == level)
-            found.append(torch.cat([gathered, gathered * self._amplified(degree)], dim=2))
+            into = [link for link in links if link.target == level]
+            messages = [self._messages(x, targets[level], sources[x.source]) for x in into]
+            # Neurons that the same edges reach are aggregated at once.
+            for first, end in pairwise(sorted({0, size, *(link.count for link in into)})):
+                reached = [m[:, first:end] for m in messages if m.shape[1] > first]
+                found.append(self._gathered(reached, nodes, end - first))
         return self.last(self.update(torch.cat([nodes, torch.cat(found, dim=1)], dim=2)))
+
+    def _gathered(
+        self,
+        messages: Sequence[Float[Tensor, "b t _ d"]],
+        nodes: Float[Tensor, "b n d"],
+        count: int,
+    ) -> Float[Tensor, "b t eight"]:
+        """What `count` neurons get, by itself and amplified by how much it is."""
+        if not messages:
+            return nodes.new_zeros(len(nodes), count, 8 * nodes.shape[2])
+        together = torch.cat(list(messages), dim=2) if len(messages) > 1 else messages[0]
+        gathered = gather(together)
+        return torch.cat([gathered, gathered * self._amplified(together.shape[2])], dim=2)
 
     def _messages(
         self, link: Link, target: Float[Tensor, "b t d"], source: Float[Tensor, "b s d"]
-    ) -> Float[Tensor, "b t s d"]:
+    ) -> Float[Tensor, "b _ _ d"]:
         scale, shift = self.modulate(link.features).chunk(2, dim=3)
-        return torch.addcmul(shift, scale, target[:, :, None] + source[:, None])
+        return torch.addcmul(shift, scale, link.ends(target, source))
 
     def _amplified(self, degree: int) -> float:
         return math.log1p(degree) / self.log_degree
@@ -122,13 +131,12 @@ class EdgeUpdate(nn.Module):
         sources = self.source(nodes).split(list(sizes), dim=1)
         targets = self.target(nodes).split(list(sizes), dim=1)
         return [
-            Link(
-                source=link.source,
-                target=link.target,
+            replace(
+                link,
                 features=self.last(
                     F.silu(
                         self.edge(link.features)
-                        + (targets[link.target][:, :, None] + sources[link.source][:, None])
+                        + link.ends(targets[link.target], sources[link.source])
                     )
                 ),
             )
@@ -157,13 +165,3 @@ def gather(messages: Float[Tensor, "b t s d"]) -> Float[Tensor, "b t four"]:
         variance > SMALLEST_VARIANCE, variance.clamp(min=SMALLEST_VARIANCE).sqrt(), 0.0
     )
     return torch.cat([mean, messages.amin(2), messages.amax(2), spread], dim=2)
-
-
-def mean_log_degree(chains: Sequence[Sequence[int]], *, both: bool) -> float:
-    """Of log(1 + messages that a neuron gets), over all neurons; input neurons get none."""
-    logs: list[float] = []
-    for sizes in chains:
-        before, after = [0, *sizes[:-1]], [*sizes[1:], 0]
-        for size, earlier, later in zip(sizes, before, after, strict=True):
-            logs += [math.log1p(earlier + (later if both else 0))] * size
-    return sum(logs) / len(logs)

@@ -1,15 +1,16 @@
 """NeuralGraph: a network as a graph of its neurons, by a graph network or a relational transformer.
 
 Node features are biases, edge features kernels, centred in the largest one that is declared; each
-goes through random Fourier features. NG-GNN is PNA whose edges modulate messages, NG-T attends over
-all pairs of neurons; both update edges as well. What is read off are the output neurons.
+goes through random Fourier features. A skip connection is an edge whose kernel is 1 in its centre.
+NG-GNN is PNA whose edges modulate messages, NG-T attends over all pairs of neurons; both update
+edges as well. What is read off are the output neurons.
 
 Source: Kofinas et al. 2024 (arXiv:2403.12143) and its published code (mkofinas/neural-graphs).
 docs/baselines.md says what follows it and what differs.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
@@ -20,11 +21,13 @@ from torch import Tensor, nn
 from sne.baselines.graphs import (
     Link,
     activation_number,
+    degrees,
     level_sizes,
     limits_of,
     node_places,
     padded,
     places,
+    skip_counts,
 )
 from sne.baselines.messages import GraphNetwork
 from sne.baselines.relational import RelationalTransformer, xavier
@@ -134,7 +137,8 @@ class NeuralGraph(nn.Module):
     def __init__(self, config: NeuralGraphConfig, preparation: Preparation) -> None:
         super().__init__()
         self.config = config
-        self.limits = limits = limits_of(preparation.architectures, model="neuralgraph").wider(
+        known = limits_of(preparation.architectures, model="neuralgraph", skips=True)
+        self.limits = limits = known.wider(
             kernel=config.kernel, inputs=config.inputs, hidden=config.hidden
         )
         gnn, width = config.variant == "gnn", config.width
@@ -154,8 +158,13 @@ class NeuralGraph(nn.Module):
             self.graph = GraphNetwork(
                 width,
                 layers=config.layers,
-                chains=[level_sizes(read_stages(a)) for a in preparation.architectures],
-                reversed_edges=config.reversed_edges,
+                degrees=[
+                    degree
+                    for architecture in preparation.architectures
+                    for degree in degrees(
+                        read_stages(architecture, skips=True), both=config.reversed_edges
+                    )
+                ],
                 dropout=config.dropout,
             )
         else:
@@ -183,7 +192,7 @@ class NeuralGraph(nn.Module):
 
     def _outputs(self, group: Group) -> Float[Tensor, "b f"]:
         """The output neurons' features of one architecture's networks."""
-        stages = read_stages(group.architecture)
+        stages = read_stages(group.architecture, skips=True)
         kernels, biases = stage_weights(stages, self.scale(group.architecture, group.weights))
         if self.training:
             kernels, biases = ([self._disturbed(w) for w in part] for part in (kernels, biases))
@@ -193,30 +202,45 @@ class NeuralGraph(nn.Module):
         nodes = nodes + self.places[node_places(stages, self.limits).to(nodes.device)]
         if self.activations is not None:
             nodes = nodes + told_activations(self.activations, group, stages)
-        links = [
-            link
-            for level, (stage, w) in enumerate(zip(stages, kernels, strict=True))
-            for link in self._links(level, stage, w)
-        ]
+        links = [*self._kernel_links(stages, kernels), *self._skip_links(stages, like=kernels[0])]
         found = self.graph(nodes, links, self._absent(kernels[0]), sizes)
         return found[:, -sizes[-1] :].flatten(1)
 
-    def _links(
-        self, level: int, stage: Stage, weights: Float[Tensor, "b o i h w"]
+    def _kernel_links(
+        self, stages: Sequence[Stage], kernels: Sequence[Float[Tensor, "b _ _ _ _"]]
     ) -> Iterator[Link]:
-        """A stage's edges; where they go both ways, told apart by where the kernel stands."""
-        plain = stage.kernel is None and self.linear is not None
-        project = self.linear if plain else self.kernel
+        """The stages' edges."""
+        for level, (stage, weights) in enumerate(zip(stages, kernels, strict=True)):
+            plain = stage.kernel is None and self.linear is not None
+            numbers = weights.flatten(3) if plain else padded(weights, self.limits.kernel)
+            onward = Link(source=level, target=level + 1, features=numbers)
+            yield from self._ways(onward, self.linear if plain else self.kernel)
+
+    def _skip_links(self, stages: Sequence[Stage], *, like: Tensor) -> Iterator[Link]:
+        """Skip connections: what they add is a channel times 1, so a 1 in a kernel's centre."""
+        one = like.new_ones(1, 1, 1, 1, 1)
+        numbers = one.flatten(3) if self.kernel is None else padded(one, self.limits.kernel)
+        for source, target, count in skip_counts(stages):
+            features = numbers.expand(len(like), count, 1, -1)
+            onward = Link(source=source, target=target, features=features, alike=True)
+            yield from self._ways(onward, self.kernel or self.linear)
+
+    def _ways(self, onward: Link, project: Projection | None) -> Iterator[Link]:
+        """Edges, their numbers embedded: where these stand says which way an edge goes."""
         assert project is not None
-        numbers = weights.flatten(3) if plain else padded(weights, self.limits.kernel)
+        numbers = onward.features
         if not self.config.reversed_edges:
-            yield Link(source=level, target=level + 1, features=project(numbers))
+            yield replace(onward, features=project(numbers))
             return
         nothing = torch.zeros_like(numbers)
-        onward = project(torch.cat([numbers, nothing, numbers], dim=3))
         back = project(torch.cat([nothing, numbers, numbers], dim=3))
-        yield Link(source=level, target=level + 1, features=onward)
-        yield Link(source=level + 1, target=level, features=back.transpose(1, 2))
+        yield replace(onward, features=project(torch.cat([numbers, nothing, numbers], dim=3)))
+        yield Link(
+            source=onward.target,
+            target=onward.source,
+            features=back if onward.alike else back.transpose(1, 2),
+            alike=onward.alike,
+        )
 
     def _absent(self, like: Tensor) -> Float[Tensor, " d"]:
         """The feature of an edge that is not there: that of a kernel of zeros, as published."""
@@ -245,7 +269,7 @@ def told_activations(
 
 
 KIND = ModelKind(
-    summary="graph of neurons, message passing or attention: chains, kernels up to a declared size",
+    summary="graph of neurons, messages or attention: chains, skips, kernels up to a declared size",
     config=NeuralGraphConfig,
     make=NeuralGraph,
     invariant=True,

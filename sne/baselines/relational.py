@@ -116,6 +116,11 @@ def all_pairs(
     count, starts = sum(sizes), [0, *accumulate(sizes)]
     pairs = absent.expand(len(links[0].features), count, count, -1).clone()
     for link in links:
+        if link.alike:
+            places = torch.arange(link.count, device=pairs.device)
+            at = starts[link.source] + places, starts[link.target] + places
+            pairs[:, *at] = link.features[:, :, 0]
+            continue
         rows = slice(starts[link.source], starts[link.source + 1])
         columns = slice(starts[link.target], starts[link.target + 1])
         pairs[:, rows, columns] = link.features.transpose(1, 2)

@@ -4,6 +4,9 @@ What neural functionals and graphs of neurons start from. Said of every stage: t
 outputs and inputs lie in, which of them may be permuted, the kernel, and what follows it up to the
 next stage. A linear layer behind a flatten is read as the convolution whose kernel covers the map.
 Weights come as (out, in, rows, columns), whatever order a flatten has; a matrix has 1 × 1.
+
+Stages are a chain. Who can read skip connections asks for them: then a stage also says which
+earlier outputs are added to its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +22,8 @@ from sne.zoo import Architecture, Axis, Node, Space, TensorSpec
 LAYERS = ("linear", "conv2d")
 BETWEEN = ("max_pool", "mean_pool", "flatten")
 """What may stand between layers: nothing that has weights, or joins two paths."""
+SKIP = "residual"
+"""The edges of skip connections."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +47,9 @@ class Stage:
     """Of a sine."""
     maximum: bool = False
     """Before the next stage a maximum over places is taken, which is no odd function."""
+    skips: tuple[int, ...] = ()
+    """Stages, counted from 1, whose outputs are added before the activation, 0 for the network's
+    input; on the first channels that both have."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -60,21 +68,26 @@ class Stage:
         return (*self.shape, self.kernel is None, self.weight.offset, bias, last, *free)
 
 
-def read_stages(architecture: Architecture) -> tuple[Stage, ...]:
+def read_stages(architecture: Architecture, *, skips: bool = False) -> tuple[Stage, ...]:
     """The layers in the order of the network.
+
+    Args:
+        architecture: whose layers.
+        skips: read skip connections as well. Without, a network that has some is no chain.
 
     Raises:
         ModelError: it is not such a chain; the sentence is a clause that says why.
     """
-    path = _path(architecture)
+    path = _path(architecture, skips=skips)
     places = [number for number, node in enumerate(path) if node.op in LAYERS]
     if not places:
         raise ModelError(f"{architecture.family} has no layer of these")
     ends = [*places[1:], len(path)]
     stages = tuple(
-        _stage(architecture, path[here:end]) for here, end in zip(places, ends, strict=True)
+        _stage(architecture, path[here:end], skips=_skips(architecture, path, path[here]))
+        for here, end in zip(places, ends, strict=True)
     )
-    _check(architecture, stages)
+    _check(architecture, stages, tied=skips)
     return stages
 
 
@@ -92,10 +105,10 @@ def stage_weights(
     return kernels, biases
 
 
-def why_not_stages(architecture: Architecture) -> str | None:
+def why_not_stages(architecture: Architecture, *, skips: bool = False) -> str | None:
     """Why a description cannot be read as stages; None if it can."""
     try:
-        read_stages(architecture)
+        read_stages(architecture, skips=skips)
     except ModelError as error:
         return str(error)
     return None
@@ -109,26 +122,44 @@ def describe(stages: Sequence[Stage]) -> str:
     )
 
 
-def _path(architecture: Architecture) -> list[Node]:
-    """The nodes from input to output, along edges of which each node has one."""
+def _path(architecture: Architecture, *, skips: bool) -> list[Node]:
+    """The nodes from input to output, along edges of which each node has one, skips aside."""
     family, nodes = architecture.family, {node.name: node for node in architecture.nodes}
+    edges = [edge for edge in architecture.edges if not (skips and edge.kind == SKIP)]
     for node in architecture.nodes:
         if node.op not in (*LAYERS, *BETWEEN, "input", "output"):
             raise ModelError(f"{family} has {node.name} ({node.op})")
-    if not architecture.edges:
+    if not edges:
         raise ModelError(f"what feeds what in {family} is not described")
-    onward = {edge.source: edge.target for edge in architecture.edges}
+    onward = {edge.source: edge.target for edge in edges}
     here = next(node.name for node in architecture.nodes if node.op == "input")
     path = [nodes[here]]
     while here in onward and len(path) <= len(nodes):
         here = onward[here]
         path.append(nodes[here])
-    if len(path) != len(nodes) or len(architecture.edges) != len(nodes) - 1:
+    if len(path) != len(nodes) or len(edges) != len(nodes) - 1:
         raise ModelError(f"{family} is not one chain of layers")
     return path
 
 
-def _stage(architecture: Architecture, path: Sequence[Node]) -> Stage:
+def _skips(architecture: Architecture, path: Sequence[Node], node: Node) -> tuple[int, ...]:
+    """The stages whose outputs are added to a layer's."""
+    names = [one.name for one in path]
+    here = names.index(node.name)
+    sources = {e.source for e in architecture.edges if e.kind == SKIP and e.target == node.name}
+    found = sorted(_layers(path[: names.index(source) + 1]) for source in sources)
+    if any(level >= _layers(path[:here]) for level in found):
+        raise ModelError(
+            f"{node.name} of {architecture.family} adds what it reads itself, or what comes later"
+        )
+    return tuple(found)
+
+
+def _layers(nodes: Sequence[Node]) -> int:
+    return sum(node.op in LAYERS for node in nodes)
+
+
+def _stage(architecture: Architecture, path: Sequence[Node], *, skips: tuple[int, ...]) -> Stage:
     """One layer and the nodes behind it, up to the next."""
     node, family = path[0], architecture.family
     tensors = {tensor.role: tensor for tensor in architecture.tensors_of(node.name)}
@@ -149,10 +180,16 @@ def _stage(architecture: Architecture, path: Sequence[Node]) -> Stage:
         activation=None if active is None else active.activation,
         w0=None if active is None else active.w0,
         maximum=any(n.op == "max_pool" for n in path),
+        skips=skips,
     )
 
 
 def _only(axis: Axis, spaces: dict[str, Space], *, where: str) -> Space:
+    """An axis's space; pieces end to end, each permuted by itself, are one of a fixed order."""
+    if axis.blocks:
+        parts = [_only(block, spaces, where=where) for block in axis.blocks]
+        name = " ".join(part.name for part in parts)
+        return Space(name=name, size=axis.size, permutable=False)
     if len(axis.factors) != 1:
         raise ModelError(f"an axis of {where} lies in several spaces")
     return spaces[axis.factors[0].space]
@@ -160,7 +197,7 @@ def _only(axis: Axis, spaces: dict[str, Space], *, where: str) -> Space:
 
 def _inputs(axis: Axis, spaces: dict[str, Space], *, where: str) -> tuple[Space, bool]:
     """The space of channels, and whether positions come before it."""
-    if len(axis.factors) == 1:
+    if axis.blocks or len(axis.factors) == 1:
         return _only(axis, spaces, where=where), False
     if len(axis.factors) != 2:
         raise ModelError(f"the inputs of {where} are not channels × positions")
@@ -187,13 +224,17 @@ def _kernel_size(
     return None if positions == 1 else (1, positions)
 
 
-def _check(architecture: Architecture, stages: Sequence[Stage]) -> None:
-    """Each stage reads what the one before gives, and every tensor belongs to a stage."""
+def _check(architecture: Architecture, stages: Sequence[Stage], *, tied: bool) -> None:
+    """Each stage reads what the one before gives, and every tensor belongs to a stage.
+
+    Unless layers may be `tied`, as those that a skip connection joins are, each has an order of
+    neurons of its own.
+    """
     family = architecture.family
     for before, after in pairwise(stages):
         if before.outputs != after.inputs:
             raise ModelError(f"{after.layer} of {family} does not read what {before.layer} gives")
-    if len({stage.outputs.name for stage in stages}) < len(stages):
+    if not tied and len({stage.outputs.name for stage in stages}) < len(stages):
         raise ModelError(f"two layers of {family} share one order of neurons")
     if len(list(_owned(stages))) < len(architecture.tensors):
         raise ModelError(f"{family} has weights outside its layers")

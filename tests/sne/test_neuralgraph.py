@@ -13,6 +13,7 @@ from weight_cases import ARCH1, ARCH2, GREY_ARCH2, SIREN, networks
 
 from sne.baselines.graphs import padded
 from sne.baselines.neuralgraph import NeuralGraph
+from sne.baselines.relational import RelationalTransformer
 from sne.baselines.stages import read_stages, stage_weights
 from sne.errors import ModelError, SettingError
 from sne.model import ACTIVATIONS, Batch, Preparation, prepare
@@ -24,6 +25,15 @@ from zoogen.description import Architecture
 
 KIND = model_kind("neuralgraph")
 INR = ARCHS["siren"].describe(input_shape=(1,), classes=1)
+PARK = ARCHS["wildpark"].describe(
+    input_shape=(3, 16, 16),
+    classes=10,
+    channels=(4, 3, 6, 4, 5),
+    kernels=(3, 5, 3, 3, 3),
+    activations=("relu", "none", "gelu", "tanh", "relu"),
+    residuals=(-1, -1, 0, 0, 2),
+)
+"""Skip connections: two from the first layer, to a wider one and to one as wide; one onward."""
 SMALL: Mapping[str, Any] = {"width": 16}
 
 
@@ -71,7 +81,7 @@ def test_sizes_are_the_published_ones(architecture, settings, count):
 
 @pytest.mark.parametrize("variant", ["gnn", "transformer"])
 @pytest.mark.parametrize("reversed_edges", [False, True])
-@pytest.mark.parametrize("architecture", [ARCH1, ARCH2, SIREN], ids=lambda a: a.family)
+@pytest.mark.parametrize("architecture", [ARCH1, ARCH2, SIREN, PARK], ids=lambda a: a.family)
 def test_declared_permutations_change_nothing_and_others_do(variant, reversed_edges, architecture):
     module = made(architecture, variant=variant, reversed_edges=reversed_edges)
     batch = batch_of(architecture)
@@ -99,11 +109,13 @@ def doubled(batch: Batch) -> Batch:
         (ARCH1, {"linear_as_conv": True}),
         (SIREN, {"layers": 3}),
         (SIREN, {"layers": 3, "reversed_edges": True}),
+        (PARK, {"layers": 3}),
+        (PARK, {"layers": 3, "linear_as_conv": True, "reversed_edges": True}),
     ],
 )
 def test_messages_are_those_of_a_walk_along_edges(architecture, settings):
     module = made(architecture, **{"layers": 2, **settings})
-    batch = batch_of(architecture, 2 if architecture is SIREN else 1)
+    batch = batch_of(architecture, 1 if architecture is ARCH1 else 2)
     found = predicted(module, batch)[:, 0]
     expected = [walked(module, architecture, weights) for weights in batch[0].weights]
     assert torch.allclose(found, torch.stack(expected), atol=1e-5)
@@ -117,7 +129,7 @@ def walked(module: NeuralGraph, architecture: Architecture, weights: Tensor) -> 
 
 def _walk(module: NeuralGraph, architecture: Architecture, weights: Tensor) -> Tensor:
     edges, features = edge_list(module, architecture, weights)
-    stages = read_stages(architecture)
+    stages = read_stages(architecture, skips=True)
     biases = torch.cat([b[0] for b in stage_weights(stages, weights[None])[1]])
     inputs, outputs = stages[0].inputs.size, stages[-1].outputs.size
     x = module.node(torch.cat([torch.zeros(inputs), biases])[:, None])
@@ -152,29 +164,44 @@ def edge_list(
     module: NeuralGraph, architecture: Architecture, weights: Tensor
 ) -> tuple[list[tuple[int, int]], list[Tensor]]:
     """Pairs (source, target) of neurons, counted over the network, and their features."""
-    stages = read_stages(architecture)
+    stages = read_stages(architecture, skips=True)
     pairs: list[tuple[int, int]] = []
     features: list[Tensor] = []
+
+    def connect(source: int, target: int, w: Tensor, project: Any) -> None:
+        if not module.config.reversed_edges:
+            pairs.append((source, target))
+            features.append(project(w))
+            return
+        pairs.extend([(source, target), (target, source)])
+        nothing = torch.zeros_like(w)
+        features.append(project(torch.cat([w, nothing, w])))
+        features.append(project(torch.cat([nothing, w, w])))
+
+    starts = {"input": 0}
     start = 0
     for stage, kernels in zip(stages, stage_weights(stages, weights[None])[0], strict=True):
+        starts[stage.layer] = start + stage.inputs.size
         for i in range(stage.inputs.size):
             for o in range(stage.outputs.size):
-                source, target = start + i, start + stage.inputs.size + o
                 plain = stage.kernel is None and module.linear is not None
-                project: Any = module.linear if plain else module.kernel
                 kernel = kernels[:, o : o + 1, i : i + 1]
                 w = (kernel if plain else padded(kernel, module.limits.kernel)).flatten()
-                if not module.config.reversed_edges:
-                    pairs.append((source, target))
-                    features.append(project(w))
-                    continue
-                pairs += [(source, target), (target, source)]
-                nothing = torch.zeros_like(w)
-                features += [
-                    project(torch.cat([w, nothing, w])),
-                    project(torch.cat([nothing, w, w])),
-                ]
-        start += stage.inputs.size
+                project = module.linear if plain else module.kernel
+                connect(start + i, starts[stage.layer] + o, w, project)
+        start = starts[stage.layer]
+    one = torch.zeros(module.limits.kernel, module.limits.kernel)
+    if module.limits.kernel:
+        one[module.limits.kernel // 2, module.limits.kernel // 2] = 1
+    for edge in architecture.edges:
+        if edge.kind == "residual":
+            widths = [
+                architecture.node(name).out_features or 0 for name in (edge.source, edge.target)
+            ]
+            for c in range(min(widths)):
+                connect(
+                    starts[edge.source] + c, starts[edge.target] + c, one.flatten(), module.kernel
+                )
     return pairs, features
 
 
@@ -215,6 +242,35 @@ def test_attention_is_that_of_pairs_one_by_one():
     # Neurons 0 (the input) and 1: an edge; 1 and 0: none, as 1 and 2.
     assert not torch.allclose(pairs[0, 1], pairs[1, 0])
     assert torch.equal(pairs[1, 0], pairs[1, 2])
+
+
+def test_pairs_of_a_skip_connection_are_those_of_like_neurons():
+    module = made(PARK, variant="transformer", layers=1)
+    assert isinstance(module.graph, RelationalTransformer)
+    seen: list[Tensor] = []
+    module.graph.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[1][0]))
+    predicted(module, batch_of(PARK, 1))
+    (pairs,) = seen
+    first, third, fourth = 3, 3 + 4 + 3, 3 + 4 + 3 + 6
+    one = pairs[first, third]
+    equal = (pairs[first : first + 4, third : fourth + 4] == one).all(2)
+    like, none = torch.eye(4, dtype=torch.bool), torch.zeros(4, 2, dtype=torch.bool)
+    assert torch.equal(equal, torch.cat([like, none, like], dim=1))
+    # The other way there is no edge, as there is none from a neuron to itself.
+    assert torch.equal(pairs[third, first], pairs[first, first])
+    assert not torch.allclose(one, pairs[first, first])
+
+
+@pytest.mark.parametrize("variant", ["gnn", "transformer"])
+def test_skip_connections_are_told_apart(variant):
+    """The same weights, with what is added elsewhere: another function, and another graph."""
+    options = {**PARK.options, "residuals": (-1, -1, -1, 0, 1)}
+    other = ARCHS["wildpark"].describe(input_shape=(3, 16, 16), classes=10, **options)
+    assert other.parameters == PARK.parameters
+    module = made(PARK, other, variant=variant).double()
+    (group,) = doubled(batch_of(PARK))
+    moved = predicted(module, [replace(group, architecture=other)]) - predicted(module, [group])
+    assert moved.abs().min() > 1e-8
 
 
 def test_kernels_are_centred():

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from weight_cases import ARCH1, ARCH2, INFERRED, SIREN, attention, networks, product
 
 from sne.baselines.stages import describe, read_stages, stage_weights, why_not_stages
+from zoogen.archs import ARCHS
 from zoogen.description import Architecture, Edge, Node
 
 FLATTENED = "fc1.weight"
@@ -94,6 +95,38 @@ def test_what_is_no_chain_is_refused_with_the_reason(change: Callable[[], Archit
     assert reason is not None
     assert reason == why
     assert why_not_stages(SIREN) is None
+
+
+PARK = ARCHS["wildpark"].describe(
+    input_shape=(3, 16, 16),
+    classes=10,
+    channels=(4, 3, 6, 4),
+    kernels=(3, 5, 3, 3),
+    activations=("relu", "none", "gelu", "relu"),
+    residuals=(-1, -1, 0, 1),
+)
+
+
+def test_skip_connections_are_read_where_they_are_asked_for():
+    stages = read_stages(PARK, skips=True)
+    assert [s.shape[:2] for s in stages] == [(4, 3), (3, 4), (6, 3), (4, 6), (10, 4)]
+    assert [s.skips for s in stages] == [(), (), (1,), (2,), ()]
+    assert [s.activation for s in stages] == ["relu", None, "gelu", "relu", None]
+    # The third layer's six channels are four that move with the first layer's, and two others.
+    assert [s.outputs.permutable for s in stages] == [True, True, False, False, False]
+    weights, _ = stage_weights(stages, networks(PARK, 2).weights)
+    for stage, weight in zip(stages, weights, strict=True):
+        assert tuple(weight.shape[1:]) == stage.shape
+    assert why_not_stages(PARK) == "wildpark is not one chain of layers"
+    assert [s.skips for s in read_stages(residual(SIREN), skips=True)] == [(), (), (1,)]
+    assert read_stages(SIREN, skips=True) == read_stages(SIREN)
+
+
+def test_a_skip_over_nothing_is_refused():
+    edge = Edge(source="layer2", target="layer3", kind="residual")
+    architecture = replace(SIREN, edges=(*SIREN.edges, edge))
+    reason = why_not_stages(architecture, skips=True)
+    assert reason == "layer3 of siren adds what it reads itself, or what comes later"
 
 
 def positions_first(architecture: Architecture) -> Architecture:
