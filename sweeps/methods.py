@@ -241,9 +241,16 @@ def make_sweep(
     asked = Asked(
         kind=NAME, command=command, entries=entries, test_zoos=tuple(tested), notes=(note,)
     )
+    # One epoch may take longer than the seconds, or no time at all.
+    several = [one.trial.hash for one in planned if one.trial.config.training.epochs > 1]
     # Of a large model, saving each short epoch would take longer than the epoch.
     return Sweep(
-        planned=planned, asked=asked, folder=folder, execution=execution, save_epochs=False
+        planned=planned,
+        asked=asked,
+        folder=folder,
+        execution=execution,
+        save_epochs=False,
+        seconds=dict.fromkeys(several, lengths.seconds),
     )
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sne.cards import size_text
@@ -51,6 +51,8 @@ class Sweep:
     execution: Execution
     save_epochs: bool = True
     """A kill costs the running epoch at most; else states are saved twice a minute."""
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Of trainings whose length is known, by trial; the others are measured for a moment."""
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -80,10 +82,13 @@ def announce(sweep: Sweep, crew: Crew) -> dict[str, float]:
     largest = max((p.bytes for p in sweep.planned), default=0)
     log.info("%s; the largest needs %s of memory", said, size_text(largest))
     untrained = [trial for trial in todo if not _is_trained(sweep.folder, trial)]
-    seconds = estimate_seconds(untrained, device=crew.device)
+    known = {t.hash: sweep.seconds[t.hash] for t in untrained if t.hash in sweep.seconds}
+    unknown = [trial for trial in untrained if trial.hash not in known]
+    seconds = {**known, **estimate_seconds(unknown, device=crew.device)}
     if seconds:
         log.info(
-            "estimated by a short measured run: %s with %d at a time",
+            "estimated%s: %s with %d at a time",
+            " by a short measured run" if unknown else "",
             duration_text(wall_seconds(seconds, workers=crew.workers)),
             crew.workers,
         )

@@ -8,7 +8,7 @@ import pytest
 
 from sne.config import Machine
 from sne.recipes import default_config
-from sweeps import methods, methods_plan
+from sweeps import methods, methods_plan, sweep
 from sweeps.methods import main
 from sweeps.methods_plan import epochs_in, lasting, measure_epoch, read_lengths
 from sweeps.report import write_page
@@ -32,6 +32,29 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 def flags(out: Path, *zoos: Path) -> list[str]:
     return ["--zoos", *map(str, zoos), "--seconds", "0.2", "--seeds", "0", *SMALL, *HERE,
             "--out", str(out)]  # fmt: skip
+
+
+def test_what_was_measured_is_not_measured_again(sine_zoo, tmp_path, capsys, monkeypatch):
+    asked: list[str] = []
+
+    def estimate(trials, *, device):
+        asked.extend(trial.config.model for trial in trials)
+        return {trial.hash: 7.0 for trial in trials}
+
+    monkeypatch.setattr(sweep, "estimate_seconds", estimate)
+    given = [*flags(tmp_path / "out", sine_zoo), "--seconds", "100"]
+    assert main([*given, "--models", "mlp", "boosting", "--dry-run"]) == 0
+    seconds = read_lengths_of(capsys.readouterr().out)
+    assert asked == ["boosting"]
+    assert seconds == {"mlp": "1 min 41 s", "boosting": "8 s"}
+
+
+def read_lengths_of(plan: str) -> dict[str, str]:
+    """By model what a plan's lines say of its time."""
+    rows = [
+        [cell.strip() for cell in line.split("  ") if cell.strip()] for line in plan.splitlines()
+    ]
+    return {name.split(", ")[1]: seconds for _, _, seconds, name in rows}
 
 
 def test_every_method_on_each_zoo_in_one_table(sine_zoo, arch1_zoo, arch2_zoo, tmp_path, capsys):
