@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from zoogen.display import displayed
-from zoogen.errors import ZooError
+from zoogen.errors import ZooError, refusal_sentence
 from zoogen.interrupt import Interrupted, stopping_in_order
 
 PATIENCE_S = 8.0
@@ -35,8 +35,8 @@ def answer(serve: Callable[[], int], *, last_words: Callable[[], None]) -> int:
         return stop.exit_code
     except KeyboardInterrupt:  # before there was anything to stop
         return 128 + signal.SIGINT
-    except ZooError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except (ZooError, OSError) as error:
+        sys.stderr.write(f"error: {refusal_sentence(error)}\n")
         return 2
 
 

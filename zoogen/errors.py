@@ -42,6 +42,11 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def refusal_sentence(error: ZooError | OSError) -> str:
+    """What a command says when it ends with this error."""
+    return system_sentence(error) if isinstance(error, OSError) else str(error)
+
+
 def system_sentence(error: OSError) -> str:
     """What the system refuses, and of which file."""
     return f"{error.filename or type(error).__name__}: {error.strerror or error}"

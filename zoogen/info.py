@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from zoogen.errors import ZooError
+from zoogen.errors import ZooError, refusal_sentence
 
 PROGRAM = "python -m zoogen.info"
 DESCRIPTION = """\
@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         _inform(options)
-    except ZooError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except (ZooError, OSError) as error:
+        sys.stderr.write(f"error: {refusal_sentence(error)}\n")
         sys.exit(2)
 
 
