@@ -6,14 +6,15 @@ FOLDER/**/NETWORK/…/checkpoint.pt   {"model": state dict, "config": …, "iter
 ```
 
 A score is the test accuracy of that checkpoint. The configuration lies in the files as an omegaconf
-object, or as plain values; both are read, neither is loaded as code. Networks are described from
-names and shapes: which layer a residual comes from, and each layer's activation, stand in
-`config.residuals` and `config.activations`, first layer first.
+object, or as plain values; both are read, neither is loaded as code. Where it says all there is to
+say of a network (and its weights have those shapes), the network is one of `wildpark`, with its
+connections, activations and permutations; else it is described from names and shapes alone. Either
+way the configuration stands in the columns `config.…`, first layer first.
 
 Source: Kofinas et al. 2024 (arXiv:2403.12143), published code.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from jaxtyping import Float32, Integer
 
 from zoogen.description import Architecture
 from zoogen.errors import PlanError, SourceError
-from zoogen.importers.inert import NUMPY, Record, names
+from zoogen.importers.inert import NUMPY, names
 from zoogen.importers.moved import Moved, listed, split_list
 from zoogen.importers.source import Hints, Listing, Report
 from zoogen.importers.tables import canonical_dataset, ordered, plain_column, whole
-from zoogen.importers.tensors import flat_weights, read_torch, state_of
+from zoogen.importers.tensors import in_order, read_torch, state_of
+from zoogen.importers.wild_park_networks import described, opened
 from zoogen.infer import infer_architecture
 from zoogen.recipe import Shares
 
@@ -46,8 +48,6 @@ CONFIGURED: Mapping[str, str] = {
     "activation": "activations",
 }
 """Lists of the configuration, one entry a layer, and the columns that they become."""
-DEEPEST = 4
-"""Objects within one another, of which only the innermost holds anything."""
 _PLAIN = ("dict", "list", "tuple", "int", "float", "str", "bool", "NoneType")
 OMEGACONF = (
     "omegaconf.dictconfig.DictConfig",
@@ -107,7 +107,7 @@ class WildPark:
             paths=tuple(dict.fromkeys((*([where] if where else []), *files))),
             shares=SHARES,
             split="source" if where else "shares",
-            notes=("networks are described from names and shapes: no symmetry and no connection",),
+            notes=_notes(self._archs.values()),
         )
 
     def weights(self, rows: Integer[np.ndarray, " n"]) -> Iterator[Float32[np.ndarray, " p"]]:
@@ -115,7 +115,7 @@ class WildPark:
         for row in rows.tolist():
             path = self._files[row]
             state = state_of(_load(path)["model"], path)
-            yield flat_weights(state, self._archs[self._arch[row]], path)
+            yield in_order(state, self._archs[self._arch[row]], path)
 
     def _listed(
         self, where: Path | None, report: Report
@@ -141,15 +141,15 @@ class WildPark:
         """Architecture and configuration, from one checkpoint."""
         content = _load(path)
         state = state_of(content["model"], path)
-        try:
-            inferred = infer_architecture(
-                {name: tuple(t.shape) for name, t in state.items()}, family=FAMILY
-            )
-        except PlanError as error:
-            raise SourceError(f"{path}: {error}") from error
-        architecture = inferred.architecture
-        self._archs.setdefault(architecture.content_id, architecture)
+        shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         config = opened(content.get("config"))
+        architecture = described(config, tuple(shapes.values()))
+        if architecture is None:
+            try:
+                architecture = infer_architecture(shapes, family=FAMILY).architecture
+            except PlanError as error:
+                raise SourceError(f"{path}: {error}") from error
+        self._archs.setdefault(architecture.content_id, architecture)
         found: dict[str, Any] = {"arch": architecture.content_id}
         if isinstance(config, Mapping):
             for name, column in CONFIGURED.items():
@@ -160,6 +160,16 @@ class WildPark:
             if isinstance(layers, int):
                 found["config.num_layers"] = layers
         return found
+
+
+def _notes(architectures: Iterable[Architecture]) -> tuple[str, ...]:
+    """What is not known of networks that were not described by their configuration."""
+    if all(architecture.family != FAMILY for architecture in architectures):
+        return ()
+    return (
+        "networks without a configuration that fits them are described from names and shapes: no "
+        "symmetry and no connection",
+    )
 
 
 def _epoch(path: Path) -> int:
@@ -174,15 +184,6 @@ def _accuracy(path: Path) -> float | None:
 def _words(values: Sequence[Any]) -> Iterator[str]:
     for value in map(opened, values):
         yield str(value) if isinstance(value, str | bool | int | float | None) else "?"
-
-
-def opened(value: Any) -> Any:
-    """What an omegaconf object of a pickled file holds; other values as they are."""
-    for _ in range(DEEPEST):
-        if not isinstance(value, Record):
-            return value
-        value = value.get("_content", value.get("_val"))
-    return None
 
 
 def _number(value: Any) -> float | None:
