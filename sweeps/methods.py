@@ -79,7 +79,7 @@ class MethodsOptions:
     models: Annotated[tuple[str, ...], flag("NAME …")] = tuple(MODELS)
     """Names of --model of `python -m sne.train`."""
     seconds: Annotated[float, flag("N")] = 120.0
-    """Of each training, on one core."""
+    """Of each training, on one core or a GPU."""
     seeds: Annotated[tuple[int, ...], flag("N …")] = (0, 1, 2)
     """Each model is trained once with each."""
     out: Annotated[Path, flag("FOLDER")] = Path("runs/methods")
@@ -232,8 +232,9 @@ def make_sweep(
         )
         for (method, seed, _), one in zip(listed, planned, strict=True)
     )
+    place = "one core" if str(choose_device(execution.device)) == "cpu" else "a GPU"
     note = (
-        f"Budget: as many epochs as took {duration_text(lengths.seconds)} on one core when they "
+        f"Budget: as many epochs as took {duration_text(lengths.seconds)} on {place} when they "
         "were measured, a few of each method. Batch, step size and schedule as each method's "
         f"authors have them, but that an epoch has {OTHERS_STEPS} steps at least (hyperrep: 2), a "
         f"batch {LARGEST} networks at most, and a warm-up a tenth of the steps."

@@ -116,11 +116,11 @@ def make_page(
     blocks = tuple(BLOCKS[kind](folder, measure, how))
     trials = trials_of(folder)
     scatters, left = scatters_of(folder, measure)
-    label = next(iter(folder.rows.values()))[0]["target"].replace("_", " ")
+    labels = sorted({_target(folder, trial) for trial in folder.rows})
     laid_out = lay_out_networks(folder, device=device) if with_embedding else "Left out."
     return Page(
         kind=folder.asked.kind,
-        title=f"{folder.asked.kind.capitalize()}: {label}, by {measure.label}",
+        title=f"{folder.asked.kind.capitalize()}: {' and '.join(labels)}, by {measure.label}",
         command=folder.asked.command,
         notes=folder.asked.notes,
         facts=tuple(_facts(folder, trials)),
@@ -129,13 +129,20 @@ def make_page(
         scatters=scatters,
         scatters_left=left,
         courses=courses_of(folder, by_row=kind == "matrix"),
-        embedding=() if isinstance(laid_out, str) else embedding_pictures(laid_out, label),
+        embedding=()
+        if isinstance(laid_out, str)
+        else embedding_pictures(laid_out, _target(folder, laid_out.trial)),
         embedding_missing=laid_out if isinstance(laid_out, str) else "",
         times=times_of(folder),
         test_zoos=tuple(folder.names[zoo] for zoo in folder.test_zoos),
         places=tuple(_seeds(folder, place, measure, trials) for place in folder.places),
         trials=trials,
     )
+
+
+def _target(folder: Folder, trial: str) -> str:
+    """What a trial predicts, in words."""
+    return folder.rows[trial][0]["target"].replace("_", " ")
 
 
 def kind_of(folder: Folder) -> str:

@@ -58,8 +58,8 @@ def list_blocks(folder: Folder, measure: Measure, how: Resampling) -> Iterator[B
         _listed(folder, name, f"table-{at}", measure, how) for at, name in enumerate(names)
     )
     lead = (
-        f"{measure.label} on the test split, which nothing was chosen by; settings are chosen by "
-        f"the validation loss. {INTERVAL}"
+        f"{measure.label} on the test split, which nothing was chosen by; epochs, and settings "
+        f"where they are searched, are chosen by the validation loss. {INTERVAL}"
     )
     yield Block(title="By setting", lead=lead, grids=grids)
 

@@ -85,7 +85,7 @@ def test_every_method_on_each_zoo_in_one_table(sine_zoo, arch1_zoo, arch2_zoo, t
     trained = read_results(out).to_pylist()
     planned = set(kept["epochs"].values())
     assert {row["epochs"] for row in trained if row["steps"]} <= planned
-    assert (out / "page.html").exists()
+    assert "Methods: frequency and test accuracy, by " in (out / "page.html").read_text()
     assert (out / "methods.tex").exists()
     assert "an epoch" in told
 
