@@ -125,10 +125,7 @@ class EdgeFactor(nn.Module):
         return F.linear(unchanged, source), F.linear(unchanged, target, self.factor.first.bias)
 
     def forward(
-        self,
-        edges: Float[Tensor, "b t s d"],
-        source: Float[Tensor, "b s h"],
-        target: Float[Tensor, "b t h"],
-    ) -> Float[Tensor, "b t s d"]:
-        """The edges' next features."""
-        return self.linear(edges) * self.factor.after(target[:, :, None] + source[:, None])
+        self, edges: Float[Tensor, "b _ _ d"], ends: Float[Tensor, "b _ _ h"]
+    ) -> Float[Tensor, "b _ _ d"]:
+        """The edges' next features; of each edge the shares of both ends are added."""
+        return self.linear(edges) * self.factor.after(ends)

@@ -135,6 +135,18 @@ def skip_counts(stages: Sequence[Stage]) -> Iterator[tuple[int, int, int]]:
             yield source, level, min(sizes[source], sizes[level])
 
 
+def tied_levels(stages: Sequence[Stage]) -> frozenset[int]:
+    """Levels whose neurons a skip connection ties to those of another."""
+    return frozenset(level for *ends, _ in skip_counts(stages) for level in ends)
+
+
+def skip_links(stages: Sequence[Stage], numbers: Float[Tensor, "b 1 1 k"]) -> Iterator[Link]:
+    """An edge for each neuron that a skip connection reaches, all with the same numbers."""
+    for source, target, count in skip_counts(stages):
+        features = numbers.expand(-1, count, -1, -1)
+        yield Link(source=source, target=target, features=features, alike=True)
+
+
 def degrees(stages: Sequence[Stage], *, both: bool) -> list[int]:
     """Messages that each neuron gets; `both`: edges run from output to input as well."""
     sizes = level_sizes(stages)

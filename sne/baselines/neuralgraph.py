@@ -27,7 +27,7 @@ from sne.baselines.graphs import (
     node_places,
     padded,
     places,
-    skip_counts,
+    skip_links,
 )
 from sne.baselines.messages import GraphNetwork
 from sne.baselines.relational import RelationalTransformer, xavier
@@ -218,11 +218,9 @@ class NeuralGraph(nn.Module):
 
     def _skip_links(self, stages: Sequence[Stage], *, like: Tensor) -> Iterator[Link]:
         """Skip connections: what they add is a channel times 1, so a 1 in a kernel's centre."""
-        one = like.new_ones(1, 1, 1, 1, 1)
+        one = like.new_ones(len(like), 1, 1, 1, 1)
         numbers = one.flatten(3) if self.kernel is None else padded(one, self.limits.kernel)
-        for source, target, count in skip_counts(stages):
-            features = numbers.expand(len(like), count, 1, -1)
-            onward = Link(source=source, target=target, features=features, alike=True)
+        for onward in skip_links(stages, numbers):
             yield from self._ways(onward, self.kernel or self.linear)
 
     def _ways(self, onward: Link, project: Projection | None) -> Iterator[Link]:

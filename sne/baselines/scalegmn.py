@@ -6,7 +6,8 @@ Node features are biases, edge features kernels; both enter by a linear map with
 neuron's bias and weights turn with it. Which symmetry a hidden neuron has follows from what stands
 behind its layer: a sign for tanh and sine (but not where a maximum over places is taken), a scale
 for ReLU; where each network of a zoo has an activation of its own, networks are computed apart by
-it, and one whose activation is not known has permutations alone.
+it, and one whose activation is not known has permutations alone. So have neurons that a skip
+connection ties to others, whose signs and scales could only turn together.
 
 Source: Kalogeropoulos et al. 2024 (arXiv:2406.10685) and its published code (jkalogero/scalegmn),
 whose forward variant this is. docs/baselines.md says what follows it and what differs.
@@ -35,12 +36,15 @@ from sne.baselines.equivariant import (
     kind_of,
 )
 from sne.baselines.graphs import (
+    Link,
     activation_number,
     level_sizes,
     limits_of,
     node_places,
     padded,
     places,
+    skip_links,
+    tied_levels,
 )
 from sne.baselines.stages import Stage, read_stages, stage_weights
 from sne.errors import SettingError
@@ -99,12 +103,13 @@ class ScaleGmnConfig:
 
 
 class ScaleGmn(nn.Module):
-    """Takes chains of layers within the limits that were declared or trained on."""
+    """Takes chains of layers, skips too, within the limits that were declared or trained on."""
 
     def __init__(self, config: ScaleGmnConfig, preparation: Preparation) -> None:
         super().__init__()
         self.config = config
-        self.limits = limits = limits_of(preparation.architectures, model=NAME).wider(
+        known = limits_of(preparation.architectures, model=NAME, skips=True)
+        self.limits = limits = known.wider(
             kernel=config.kernel, inputs=config.inputs, hidden=config.hidden
         )
         self.kinds: frozenset[Kind] = frozenset()
@@ -165,7 +170,7 @@ class ScaleGmn(nn.Module):
 
     def _read(self, group: Group) -> Float[Tensor, "b f"]:
         """What is read off the graphs of one architecture's networks, in their order."""
-        stages = read_stages(group.architecture)
+        stages = read_stages(group.architecture, skips=True)
         rows, found = [], []
         for index, kinds in alike(group, stages):
             part = group if index is None else group.rows(index)
@@ -191,9 +196,15 @@ class ScaleGmn(nn.Module):
             self.node(b[:, :, None]) + place if kind == "free" else self.node(b[:, :, None]) * place
             for b, place, kind in zip([inputs, *biases], table, kinds, strict=True)
         ]
-        edges = [self._edge(level, stages, w) for level, w in enumerate(kernels)]
+        links = [
+            Link(source=level, target=level + 1, features=self._edge(level, stages, w))
+            for level, w in enumerate(kernels)
+        ]
+        # What a skip connection adds is a channel times 1: a kernel with a 1 in its centre.
+        one = weights.new_ones(len(weights), 1, 1, 1, 1)
+        links += skip_links(stages, self.edge(padded(one, self.side)))
         for layer in self.layers:
-            nodes, edges = layer(nodes, edges, kinds)
+            nodes, links = layer(nodes, links, kinds)
             nodes = [F.dropout(x, self.config.dropout, self.training) for x in nodes]
         if self.hidden is None:
             return nodes[-1].flatten(1)
@@ -231,31 +242,41 @@ class Layer(nn.Module):
         self.edges = EdgeFactor(width, style) if updates_edges else None
 
     def forward(
-        self,
-        nodes: Sequence[Float[Tensor, "b _ d"]],
-        edges: Sequence[Float[Tensor, "b _ _ d"]],
-        kinds: Sequence[Kind],
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Nodes of each level and edges of each stage, next."""
+        self, nodes: Sequence[Float[Tensor, "b _ d"]], links: Sequence[Link], kinds: Sequence[Kind]
+    ) -> tuple[list[Tensor], list[Link]]:
+        """Nodes of each level and edges, next."""
         first = len(nodes) - 1 if self.only_outputs else 0
         found = list(nodes[:first])
         for level in range(first, len(nodes)):
             x, kind = nodes[level], kinds[level]
-            gathered = torch.zeros_like(x)
-            if level:
-                source = self.of_nodes(nodes[level - 1])[:, None]
-                gathered = self.message(self.of_edges(edges[level - 1]) * source, kind).sum(2)
+            gathered = [self._gathered(link, nodes, kind) for link in links if link.target == level]
+            gathered = sum(gathered[1:], gathered[0]) if gathered else torch.zeros_like(x)
             new = self.update(torch.cat([x, gathered], dim=2), kind)
             found.append(new if self.skip is None else new + self.skip(x))
-        return found, self._edges(nodes, edges, kinds)
+        return found, self._edges(nodes, links, kinds)
+
+    def _gathered(
+        self, link: Link, nodes: Sequence[Float[Tensor, "b _ d"]], kind: Kind
+    ) -> Float[Tensor, "b _ d"]:
+        """What each neuron of a level gets along some edges."""
+        source, edges = self.of_nodes(nodes[link.source]), self.of_edges(link.features)
+        if not link.alike:
+            return self.message(edges * source[:, None], kind).sum(2)
+        messages = self.message(edges[:, :, 0] * source[:, : link.count], kind)
+        return F.pad(messages, (0, 0, 0, nodes[link.target].shape[1] - link.count))
 
     def _edges(
-        self, nodes: Sequence[Tensor], edges: Sequence[Tensor], kinds: Sequence[Kind]
-    ) -> list[Tensor]:
+        self, nodes: Sequence[Tensor], links: Sequence[Link], kinds: Sequence[Kind]
+    ) -> list[Link]:
         if self.edges is None:
-            return list(edges)
+            return list(links)
         ends = [self.edges.ends(x, kind) for x, kind in zip(nodes, kinds, strict=True)]
-        return [self.edges(e, ends[s][0], ends[s + 1][1]) for s, e in enumerate(edges)]
+        found: list[Link] = []
+        for link in links:
+            (source, _), (_, target) = ends[link.source], ends[link.target]
+            features = self.edges(link.features, link.ends(target, source))
+            found.append(replace(link, features=features))
+        return found
 
 
 class HiddenSum(nn.Module):
@@ -294,11 +315,17 @@ def only_divided(scaling: InputScaling) -> InputScaling:
 def kinds_in(architecture: Architecture) -> frozenset[Kind]:
     """Symmetries that hidden neurons of such networks can have."""
     found: set[Kind] = set()
-    for stage in read_stages(architecture)[:-1]:
+    stages = read_stages(architecture, skips=True)
+    tied = tied_levels(stages)
+    for level, stage in enumerate(stages[:-1], start=1):
         own = (stage.activation or "").startswith(CONFIG_COLUMN)
         names = (*ODD, *HOMOGENEOUS, None) if own else (stage.activation,)
-        found |= {kind_of(name, maximum=stage.maximum) for name in names}
+        found |= {_kind(stage, name, tied=level in tied) for name in names}
     return frozenset(found)
+
+
+def _kind(stage: Stage, activation: str | None, *, tied: bool) -> Kind:
+    return "free" if tied else kind_of(activation, maximum=stage.maximum)
 
 
 def alike(
@@ -309,12 +336,13 @@ def alike(
     if not numbers:
         yield None, ["free", "free"]
         return
+    tied = tied_levels(stages)
     patterns, of = torch.stack(numbers, dim=1).unique(dim=0, return_inverse=True)
     for row, pattern in enumerate(patterns.tolist()):
         kinds: list[Kind] = ["free"]
-        for number, stage in zip(pattern, stages[:-1], strict=True):
+        for level, (number, stage) in enumerate(zip(pattern, stages[:-1], strict=True), start=1):
             name = ACTIVATIONS[number] if number >= 0 else None
-            kinds.append(kind_of(name, maximum=stage.maximum))
+            kinds.append(_kind(stage, name, tied=level in tied))
         index = (of == row).nonzero()[:, 0] if len(patterns) > 1 else None
         yield index, [*kinds, "free"]
 
@@ -324,9 +352,9 @@ def in_phase(stages: Sequence[Stage], weights: Float[Tensor, "b p"]) -> Float[Te
 
     sin(x + kπ) is sin(x) for even k and −sin(x) for odd k, a sign for the weights behind.
     """
-    moved = weights
-    for stage, after in pairwise(stages):
-        if stage.activation != "sine" or stage.bias is None:
+    moved, tied = weights, tied_levels(stages)
+    for level, (stage, after) in enumerate(pairwise(stages), start=1):
+        if stage.activation != "sine" or stage.bias is None or level in tied:
             continue
         moved = moved.clone() if moved is weights else moved
         half = math.pi / (stage.w0 or 1.0)
@@ -339,7 +367,7 @@ def in_phase(stages: Sequence[Stage], weights: Float[Tensor, "b p"]) -> Float[Te
 
 
 KIND = ModelKind(
-    summary="messages that follow neurons' order, signs and scales: chains of layers",
+    summary="messages that follow neurons' order, signs and scales: chains of layers, skips too",
     config=ScaleGmnConfig,
     make=ScaleGmn,
     invariant=True,

@@ -9,7 +9,8 @@ from torch import Tensor
 from weight_cases import ARCH1, ARCH2, SIREN, networks
 
 from sne.baselines.equivariant import Equivariant, Kind, Style, kind_of
-from sne.baselines.scalegmn import ScaleGmn, alike, in_phase, kinds_in
+from sne.baselines.graphs import Link
+from sne.baselines.scalegmn import Layer, ScaleGmn, alike, in_phase, kinds_in
 from sne.baselines.stages import read_stages, stage_weights
 from sne.errors import SettingError
 from sne.model import ACTIVATIONS, Batch, Group, Preparation, prepare
@@ -23,6 +24,15 @@ from zoogen.forward import forward, parameters_of
 KIND = model_kind("scalegmn")
 INR = ARCHS["siren"].describe(input_shape=(2,), classes=3, width=8, depth=4)
 COLUMN = "config.activation"
+PARK = ARCHS["wildpark"].describe(
+    input_shape=(3, 8, 8),
+    classes=10,
+    channels=(4, 3, 6, 5),
+    kernels=(3, 5, 3, 3),
+    activations=("relu", "relu", "relu", "tanh"),
+    residuals=(-1, -1, 0, -1),
+)
+"""The third layer adds the first one's output; the others have symmetries of their own."""
 
 
 def made(*architectures: Architecture, **settings: Any) -> ScaleGmn:
@@ -55,7 +65,7 @@ def apart(module: ScaleGmn, group: Group, weights: Tensor) -> float:
 def turned(group: Group, factors: list[Tensor | None]) -> Tensor:
     """The outputs of each hidden layer times its factors, undone in what reads them."""
     weights = group.weights.clone()
-    stages = read_stages(group.architecture)
+    stages = read_stages(group.architecture, skips=True)
     kernels, biases = stage_weights(stages, weights)
     for level, factor in enumerate(factors):
         if factor is not None:
@@ -69,7 +79,7 @@ def drawn(architecture: Architecture, kind: Kind, seed: int = 4) -> list[Tensor 
     """Factors of this kind for every hidden layer."""
     generator = torch.Generator().manual_seed(seed)
     found: list[Tensor | None] = []
-    for stage in read_stages(architecture)[:-1]:
+    for stage in read_stages(architecture, skips=True)[:-1]:
         random = torch.rand(stage.outputs.size, generator=generator, dtype=torch.float64)
         found.append(torch.where(random < 0.5, -1.0, 1.0) if kind == "sign" else 0.2 + 3 * random)
     return found
@@ -173,6 +183,76 @@ def test_declared_permutations_of_classifiers_are_not_seen():
     assert torch.allclose(predicted(module, moved), plain, atol=1e-10)
     control = move_batch([group], generator=generator, functional=False)
     assert (predicted(module, control) - plain).abs().max() / plain.std() > 1e-3
+
+
+@pytest.mark.parametrize("settings", [{}, KIND.usual["inr"].settings])
+def test_what_a_skip_connection_ties_has_permutations_alone(settings):
+    module, group = made(PARK, **{**settings, "width": 16}), group_of(PARK)
+    assert kinds_in(PARK) == {"free", "scale", "sign"}
+    before = function_of(group, group.weights, "")
+    scales, signs = drawn(PARK, "scale"), drawn(PARK, "sign")
+    weights = turned(group, [None, scales[1], None, signs[3]])
+    assert torch.allclose(function_of(group, weights, ""), before)
+    assert apart(module, group, weights) < 1e-8
+    for level in (0, 2):
+        weights = turned(group, [scales[level] if at == level else None for at in range(4)])
+        assert not torch.allclose(function_of(group, weights, ""), before)
+        assert apart(module, group, weights) > 1e-4
+    generator = torch.Generator().manual_seed(3)
+    plain = predicted(module, [group])
+    moved = move_batch([group], generator=generator)
+    assert torch.allclose(predicted(module, moved), plain, atol=1e-10)
+    control = move_batch([group], generator=generator, functional=False)
+    assert (predicted(module, control) - plain).abs().max() / plain.std() > 1e-4
+    # Where the output goes is seen, though no weight says it.
+    options = {**PARK.options, "residuals": (-1, -1, -1, 1)}
+    other = ARCHS["wildpark"].describe(input_shape=(3, 8, 8), classes=10, **options)
+    assert (predicted(module, [replace(group, architecture=other)]) - plain).abs().min() > 1e-8
+
+
+def test_a_layer_with_skips_is_that_of_messages_one_by_one():
+    style = Style(hidden=8, kinds=frozenset({"scale", "free"}))
+    layer: Any = Layer(5, style, skip=True, updates_edges=True, only_outputs=False).double()
+    nodes = [torch.randn(1, size, 5, dtype=torch.float64) for size in (2, 3, 4)]
+    kinds: list[Kind] = ["free", "scale", "free"]
+    links = [
+        Link(source=0, target=1, features=torch.randn(1, 3, 2, 5, dtype=torch.float64)),
+        Link(source=1, target=2, features=torch.randn(1, 4, 3, 5, dtype=torch.float64)),
+        Link(source=0, target=2, features=torch.randn(1, 2, 1, 5, dtype=torch.float64), alike=True),
+    ]
+    with torch.no_grad():
+        found, next_links = layer(nodes, links, kinds)
+        for level, size in enumerate((2, 3, 4)):
+            for neuron in range(size):
+                x, gathered = nodes[level][0, neuron], torch.zeros(5, dtype=torch.float64)
+                for other, edge in edges_into(links, level, neuron):
+                    source = layer.of_nodes(nodes[other[0]][0, other[1]])
+                    gathered = gathered + layer.message(layer.of_edges(edge) * source, kinds[level])
+                new = layer.update(torch.cat([x, gathered]), kinds[level]) + layer.skip(x)
+                assert torch.allclose(found[level][0, neuron], new)
+                for (other, edge), (_, after) in zip(
+                    edges_into(links, level, neuron),
+                    edges_into(next_links, level, neuron),
+                    strict=True,
+                ):
+                    ends = [
+                        layer.edges.invariant(nodes[at][0, n], kinds[at])
+                        for at, n in (other, (level, neuron))
+                    ]
+                    factor = layer.edges.factor(torch.cat(ends))
+                    assert torch.allclose(after, layer.edges.linear(edge) * factor)
+
+
+def edges_into(links: list[Link], level: int, neuron: int) -> list[tuple[tuple[int, int], Tensor]]:
+    """(level, neuron) that each edge into a neuron comes from, and its feature."""
+    found: list[tuple[tuple[int, int], Tensor]] = []
+    for link in links:
+        if link.target == level and link.alike and neuron < link.count:
+            found.append(((link.source, neuron), link.features[0, neuron, 0]))
+        elif link.target == level and not link.alike:
+            features = link.features[0, neuron]
+            found += [((link.source, n), features[n]) for n in range(len(features))]
+    return found
 
 
 def test_networks_are_computed_by_their_own_activation_and_keep_their_order():
