@@ -32,6 +32,7 @@ OBJECT_STORE_BYTES = 200_000_000
 """Receipts are a few hundred bytes; Ray's default would take 30 % of the memory."""
 SHUTDOWN_PATIENCE_S = 2.0
 KNOCK_PATIENCE_S = 10.0
+NOT_STARTED = (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError)
 TEMP_PREFIX = "zoogen-ray-"
 LONGEST_TEMP_PARENT = 30
 """Characters: Ray appends about 65 for its sockets, whose paths must stay below 107 bytes."""
@@ -142,11 +143,14 @@ def _start(*, cpus: int | None, gpus: int | None, folder: Path) -> None:
             log_to_driver=False,
             _temp_dir=str(folder),
         )
-    except Exception as error:  # Ray raises a plain one where a node takes too long
-        raise ZooError(
-            f"Ray did not start on this machine: {first_line(error)}; "
-            "--local runs the same plan in one process without Ray"
-        ) from error
+    except Exception as error:
+        # Where a node takes too long to start, Ray raises an Exception and nothing narrower.
+        if isinstance(error, NOT_STARTED) or type(error) is Exception:
+            raise ZooError(
+                f"Ray did not start on this machine: {first_line(error)}; "
+                "--local runs the same plan in one process without Ray"
+            ) from error
+        raise
 
 
 def _join(address: str) -> None:
@@ -155,7 +159,7 @@ def _join(address: str) -> None:
     try:
         _knock(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (RuntimeError, ConnectionError, TimeoutError, OSError, ValueError) as error:
+    except NOT_STARTED as error:
         raise ZooError(
             f"no Ray cluster could be joined at --address {address}: {first_line(error)}; "
             "`ray status` on its head says whether it runs (without --address Ray starts here)"

@@ -30,3 +30,9 @@ def test_a_ray_that_does_not_start_is_one_sentence(error: Exception, tmp_path: P
         f"Ray did not start on this machine: {error}; --local runs the same plan in one process "
         "without Ray"
     )
+
+
+def test_a_fault_of_ours_is_no_ray_that_does_not_start(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=None))
+    with pytest.raises(TypeError):
+        getattr(ray_session, "_start")(cpus=1, gpus=0, folder=tmp_path)  # noqa: B009
