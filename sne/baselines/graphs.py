@@ -36,8 +36,6 @@ class Limits:
     hidden: int
     outputs: int
     """All graphs have so many."""
-    skips: bool = False
-    """Whether skip connections can be read."""
 
     def wider(self, **declared: int | None) -> "Limits":
         """With larger numbers where they are declared."""
@@ -48,9 +46,9 @@ class Limits:
     def refusal(self, architecture: Architecture, *, model: str) -> str | None:
         """Why networks are no such graphs, as a sentence that says what would help; or None."""
         family = architecture.family
-        if (reason := no_graph(architecture, model=model, skips=self.skips)) is not None:
+        if (reason := no_graph(architecture, model=model)) is not None:
             return reason
-        found = limits_of([architecture], model=model, skips=self.skips)
+        found = limits_of([architecture], model=model)
         for name, what in (("kernel", "kernels of side"), ("inputs", "input channels, up to"),
                            ("hidden", "hidden layers, up to")):  # fmt: skip
             number, most = getattr(found, name), getattr(self, name)
@@ -93,9 +91,9 @@ class Link:
         return targets[:, :, None] + sources[:, None]
 
 
-def no_graph(architecture: Architecture, *, model: str, skips: bool = False) -> str | None:
+def no_graph(architecture: Architecture, *, model: str) -> str | None:
     """Why networks are no chains of stages, as a sentence; None if they are."""
-    if (reason := why_not_stages(architecture, skips=skips)) is None:
+    if (reason := why_not_stages(architecture, skips=True)) is None:
         return None
     return (
         f"{model} reads convolutions and linear layers one behind another, and {reason}: take "
@@ -103,22 +101,21 @@ def no_graph(architecture: Architecture, *, model: str, skips: bool = False) -> 
     )
 
 
-def limits_of(architectures: Sequence[Architecture], *, model: str, skips: bool = False) -> Limits:
+def limits_of(architectures: Sequence[Architecture], *, model: str) -> Limits:
     """The smallest limits that hold these graphs; the number of outputs is the first one's.
 
     Raises:
         ModelError: an architecture is no chain of stages.
     """
     for architecture in architectures:
-        if (reason := no_graph(architecture, model=model, skips=skips)) is not None:
+        if (reason := no_graph(architecture, model=model)) is not None:
             raise ModelError(reason)
-    chains = [read_stages(architecture, skips=skips) for architecture in architectures]
+    chains = [read_stages(architecture, skips=True) for architecture in architectures]
     return Limits(
         kernel=max(max(stage.kernel or (0,)) for chain in chains for stage in chain),
         inputs=max(chain[0].inputs.size for chain in chains),
         hidden=max(len(chain) - 1 for chain in chains),
         outputs=chains[0][-1].outputs.size,
-        skips=skips,
     )
 
 

@@ -137,8 +137,7 @@ class NeuralGraph(nn.Module):
     def __init__(self, config: NeuralGraphConfig, preparation: Preparation) -> None:
         super().__init__()
         self.config = config
-        known = limits_of(preparation.architectures, model="neuralgraph", skips=True)
-        self.limits = limits = known.wider(
+        self.limits = limits = limits_of(preparation.architectures, model="neuralgraph").wider(
             kernel=config.kernel, inputs=config.inputs, hidden=config.hidden
         )
         gnn, width = config.variant == "gnn", config.width

@@ -108,8 +108,7 @@ class ScaleGmn(nn.Module):
     def __init__(self, config: ScaleGmnConfig, preparation: Preparation) -> None:
         super().__init__()
         self.config = config
-        known = limits_of(preparation.architectures, model=NAME, skips=True)
-        self.limits = limits = known.wider(
+        self.limits = limits = limits_of(preparation.architectures, model=NAME).wider(
             kernel=config.kernel, inputs=config.inputs, hidden=config.hidden
         )
         self.kinds: frozenset[Kind] = frozenset()

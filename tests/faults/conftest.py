@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -16,7 +15,7 @@ from tests.zoogen.commands import made
 _OUTCOMES: list[Outcome] = []
 
 
-class Tried(Protocol):
+class Tried:
     """Takes what is to stand in the table."""
 
     def __call__(
@@ -29,20 +28,6 @@ class Tried(Protocol):
         recovered_s: float | None = None,
     ) -> None:
         """Fields of `Outcome`; commands and shards begun again are those of `making`."""
-
-
-@pytest.fixture
-def tried() -> Tried:
-    """Of this test."""
-
-    def note(
-        *,
-        fault: str,
-        ended: str,
-        making: Making | None = None,
-        commands: int | None = None,
-        recovered_s: float | None = None,
-    ) -> None:
         own = 1 if making is None else making.commands
         again = None if making is None else making.begun_again()
         outcome = Outcome(
@@ -54,7 +39,11 @@ def tried() -> Tried:
         )
         _OUTCOMES.append(outcome)
 
-    return note
+
+@pytest.fixture
+def tried() -> Tried:
+    """Of this test."""
+    return Tried()
 
 
 @pytest.fixture(scope="session")
