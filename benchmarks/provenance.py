@@ -85,7 +85,7 @@ def _versions() -> dict[str, str]:
 
 
 def _compiler() -> str:
-    from zoogen.train.native.library import compiler, compiler_version
+    from zoogen.native_code.build import compiler, compiler_version
 
     return compiler_version() if compiler() else "absent"
 

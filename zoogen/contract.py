@@ -5,11 +5,12 @@ Nothing here imports torch or Ray. `docs/zoo-format.md` describes the same in wo
 
 from zoogen.bounds import most_bytes, read_parquet
 from zoogen.description import Architecture, Axis, Edge, Factor, Node, Space, TensorSpec
-from zoogen.errors import ShardError, ZooError, system_sentence
+from zoogen.errors import CompileError, ShardError, ZooError, system_sentence
 from zoogen.exhausted import out_of_memory
 from zoogen.infer import Inferred, infer_architecture, infer_module
 from zoogen.json_text import parse_json
 from zoogen.manifest import Manifest
+from zoogen.native_code.build import build, widest_lanes
 from zoogen.networks import Networks
 from zoogen.plan import Plan
 from zoogen.reader import Zoo, open_zoo
@@ -26,6 +27,7 @@ __all__ = [
     "Architecture",
     "Axis",
     "Column",
+    "CompileError",
     "Edge",
     "Factor",
     "Inferred",
@@ -39,6 +41,7 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "build",
     "check_torch_file",
     "checked",
     "infer_architecture",
@@ -51,4 +54,5 @@ __all__ = [
     "parse_json",
     "read_parquet",
     "system_sentence",
+    "widest_lanes",
 ]

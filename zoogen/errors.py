@@ -13,6 +13,10 @@ class PlanError(ZooError):
     """A request that no plan can be made for, or that differs from the plan already written."""
 
 
+class CompileError(PlanError):
+    """Code for this processor that could not be compiled: no compiler, or one that failed."""
+
+
 class ShardError(ZooError):
     """A shard or a zoo folder whose contents are not what the plan and manifest promise."""
 

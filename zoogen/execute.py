@@ -229,7 +229,7 @@ def platform_of(engine: str, *, threads: int, device: str) -> Platform:
     """
     name = engine
     if engine == "native":
-        from zoogen.train.native.library import compiler_version
+        from zoogen.native_code.build import compiler_version
 
         name = f"{engine} ({compiler_version()})"
     return current_platform(engine=name, threads=threads, device=device)

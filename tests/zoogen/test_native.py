@@ -13,12 +13,13 @@ import pytest
 from zoogen.archs import ARCHS
 from zoogen.description import Architecture, Edge
 from zoogen.errors import PlanError
+from zoogen.native_code import build
 from zoogen.train import dropout
-from zoogen.train.native import library, packing, source
+from zoogen.train.native import engine, library, packing, source
 from zoogen.train.native.engine import NativeEngine
 
 ARCH2 = ARCHS["arch2"].describe(input_shape=(3, 28, 28), classes=10)
-NEEDS_COMPILER = pytest.mark.skipif(library.compiler() is None, reason="no C++ compiler here")
+NEEDS_COMPILER = pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler here")
 
 
 def test_the_source_is_a_list_of_calls_with_constant_sizes() -> None:
@@ -81,16 +82,17 @@ def test_the_published_architectures_are_not_refused() -> None:
 
 @NEEDS_COMPILER
 def test_a_compiler_that_fails_is_quoted(cache_dir: object) -> None:
-    with pytest.raises(PlanError, match=r"could not compile .* use --engine vmap.* error"):
-        library.build("this is no C++", precision="float32", lanes=8)
+    with pytest.raises(PlanError, match=r"(?s)could not compile .* error.*use --engine vmap"):
+        library.build_network("this is no C++", precision="float32", lanes=8)
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "compiler", lambda: None)
+    monkeypatch.setattr(build, "compiler", lambda: None)
+    monkeypatch.setattr(engine, "compiler", lambda: None)
     assert NativeEngine().name == "native"
-    library.compiler_version.cache_clear()
-    with pytest.raises(PlanError, match="wants a C\\+\\+ compiler and found none"):
-        library.compiler_version()
+    build.compiler_version.cache_clear()
+    with pytest.raises(PlanError, match="wanted a C\\+\\+ compiler and found none"):
+        build.compiler_version()
 
 
 @NEEDS_COMPILER
@@ -103,16 +105,16 @@ def test_processes_that_start_together_compile_once(cache_dir: object) -> None:
     )
     runs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
-    folder = library.cache_root() / "native"
+    folder = build.cache_root() / "native"
     assert len(list(folder.glob("*.so"))) == 1
     assert not list(folder.glob("compiling-*"))
 
 
 @NEEDS_COMPILER
 def test_a_library_is_keyed_by_what_made_it(cache_dir: object) -> None:
-    first = library.build(source.write(ARCH2), precision="float32", lanes=8)
-    assert library.build(source.write(ARCH2), precision="float32", lanes=8) == first
-    assert library.build(source.write(ARCH2), precision="float32", lanes=4) != first
+    first = library.build_network(source.write(ARCH2), precision="float32", lanes=8)
+    assert library.build_network(source.write(ARCH2), precision="float32", lanes=8) == first
+    assert library.build_network(source.write(ARCH2), precision="float32", lanes=4) != first
 
 
 @NEEDS_COMPILER

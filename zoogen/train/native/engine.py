@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from zoogen.members import Member
+from zoogen.native_code.build import compiler, compiler_version
 from zoogen.train import dropout
 from zoogen.train.hyperparameters import Hyperparameters
 from zoogen.train.init import initial_weights
@@ -37,7 +38,7 @@ class NativeEngine:
     @property
     def name(self) -> str:
         """With the compiler, which the bits depend on."""
-        return "native" if library.compiler() is None else f"native {library.compiler_version()}"
+        return "native" if compiler() is None else f"native {compiler_version()}"
 
     def refusal(self, job: Job) -> str | None:
         """Why this engine cannot take the job, in one clause; None if it can."""
@@ -66,7 +67,7 @@ class NativeEngine:
 
 
 def _objections(job: Job) -> Iterator[str]:
-    if library.compiler() is None:
+    if compiler() is None:
         yield "there is no C++ compiler here"
     if isinstance(job, ImageJob):
         if len(job.data.scale) > 4:

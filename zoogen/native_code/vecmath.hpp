@@ -2,7 +2,7 @@
 // Polynomials and splits: Cephes (S. Moshier), single precision. float64, used by tests only,
 // calls libm lane by lane.
 #pragma once
-#include "lanes.hpp"
+#include "vectors.hpp"
 
 namespace {  // two networks loaded by one process must not share symbols
 
