@@ -81,7 +81,8 @@ def plan_batch(members: Members, grouping: Grouping) -> Plan:
         networks, order = _sets(_Items(parent=layout.network, rows=rows), whole, grouping)
         stages = {"tensors": groups.sets, "layers": layers, "networks": networks, "order": order}
     codes = torch.cat([layout.codes, groups.codes])
-    return Plan(codes=codes, chunks=chunks, joins=groups.joins, **stages)
+    greatest = tuple(codes.amax(0).tolist())
+    return Plan(codes=codes, greatest=greatest, chunks=chunks, joins=groups.joins, **stages)
 
 
 def _chunks(layout: Layout, grouping: Grouping) -> tuple[tuple[Chunks, ...], Rows]:

@@ -73,11 +73,14 @@ class SetEncoder(nn.Module):
 
 
 class CodeBook:
-    """Encodings of rows of a plan's code table: looked up, or made anew where that is less."""
+    """Encodings of rows of a plan's code table: looked up, or summed anew where that is less."""
 
-    def __init__(self, codes: Int[Tensor, "u codes"], positions: Positions, *, uses: int) -> None:
+    def __init__(self, plan: Plan, positions: Positions) -> None:
+        codes = plan.codes
         self._codes, self._positions = codes, positions
-        self._table = positions(codes) if len(codes) <= uses else None
+        self._tables = positions.tables(plan.greatest, rows=len(codes), device=codes.device)
+        few = len(codes) <= sum(len(bucket.start) for bucket in plan.chunks)
+        self._table = positions(codes, self._tables) if few else None
 
     def __call__(self, index: Int[Tensor, " r"] | None) -> Float[Tensor, "r d"] | None:
         """The encodings of some rows; None where nothing is added."""
@@ -85,7 +88,7 @@ class CodeBook:
             return None
         if self._table is not None:
             return self._table[index]
-        return self._positions(self._codes[index])
+        return self._positions(self._codes[index], self._tables)
 
 
 class Encoder(nn.Module):
@@ -154,8 +157,7 @@ class _Run:
         self, encoder: Encoder, plan: Plan, weights: Float[Tensor, " all"], *, slabs: Slabs
     ) -> None:
         self.encoder, self.plan, self.weights, self.slabs = encoder, plan, weights, slabs
-        uses = sum(len(bucket.start) for bucket in plan.chunks)
-        self.book = CodeBook(plan.codes, encoder.positions, uses=uses)
+        self.book = CodeBook(plan, encoder.positions)
 
     def chunks(self) -> Float[Tensor, "n d"]:
         """The first stage: weights gathered, scaled and encoded chunk by chunk."""

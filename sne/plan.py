@@ -70,6 +70,8 @@ class Plan:
 
     codes: Int[Tensor, "u codes"]
     """Columns as in CODES."""
+    greatest: tuple[int, ...]
+    """In each column."""
     chunks: tuple[Chunks, ...]
     tensors: tuple[Sets, ...]
     """Whole tensors, and groups of large ones; none in a plan that is not hierarchical."""

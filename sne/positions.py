@@ -8,7 +8,8 @@ Source: Andreis et al. 2024 (arXiv:2305.16625), Eqs. (3), (4), (7), (9); frequen
 al. 2017 (arXiv:1706.03762), section 3.5.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +20,7 @@ from sne.plan import CODES
 BASE = 10_000.0
 KINDS = (*CODES, "element")
 """Each kind of encoding, in the order of their rolls; part of every trained model."""
+NO_TABLES: Mapping[str, Tensor] = MappingProxyType({})
 
 
 def sinusoid(index: Int[Tensor, " n"], *, width: int, kind: str) -> Float[Tensor, "n {width}"]:
@@ -40,9 +42,26 @@ class Positions(nn.Module):
         self.width, self.scale = width, scale
         self.kinds = tuple(kind for kind in CODES if kind in kinds)
 
-    def forward(self, codes: Int[Tensor, "u codes"]) -> Float[Tensor, "u d"]:
+    def forward(
+        self, codes: Int[Tensor, "u codes"], tables: Mapping[str, Tensor] = NO_TABLES
+    ) -> Float[Tensor, "u d"]:
         """The sum over the kinds that are switched on."""
         total = torch.zeros(len(codes), self.width, device=codes.device)
         for kind in self.kinds:
-            total += sinusoid(codes[:, CODES.index(kind)], width=self.width, kind=kind)
+            column = codes[:, CODES.index(kind)]
+            if kind in tables:
+                total += tables[kind][column + 1]
+            else:
+                total += sinusoid(column, width=self.width, kind=kind)
         return self.scale * total
+
+    def tables(
+        self, greatest: Sequence[int], *, rows: int, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """The encodings from -1 to the greatest code, of kinds that have fewer codes than rows."""
+        most = {kind: greatest[CODES.index(kind)] for kind in self.kinds}
+        return {
+            kind: sinusoid(torch.arange(-1, end + 1, device=device), width=self.width, kind=kind)
+            for kind, end in most.items()
+            if end + 2 <= rows
+        }
