@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sne.fused import fused_pooling, fused_sab, library_for
 from sne.products import linear, relu_linear
 
 
@@ -34,11 +35,14 @@ class Sab(nn.Module):
         self, x: Float[Tensor, "r n w"], mask: Bool[Tensor, "r n"] | None = None
     ) -> Float[Tensor, "r n d"]:
         """The mask says which elements are real; what comes out for the others means nothing."""
+        width = self.feed.in_features
+        if library := library_for(x, width=width, heads=self.heads):
+            layers = (self.project, self.feed)
+            return fused_sab(library, x, mask, *(t for f in layers for t in (f.weight, f.bias)))
         q, k, v = linear(x, self.project).chunk(3, dim=2)
         heads = (t.unflatten(2, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
         keys = None if mask is None else mask[:, None, None, :]
-        scale = self.feed.in_features**-0.5
-        found = F.scaled_dot_product_attention(*heads, attn_mask=keys, scale=scale)
+        found = F.scaled_dot_product_attention(*heads, attn_mask=keys, scale=width**-0.5)
         h = q + found.transpose(1, 2).flatten(2)
         return h + relu_linear(h, self.feed)
 
@@ -66,20 +70,30 @@ class Pma(nn.Module):
         x·(Wkᵀ q) instead of (x Wkᵀ)·q, and values are summed before they are projected. That saves
         two products of every element with a square matrix.
         """
-        x = relu_linear(x, self.before)
         query = self.query(self.seed).unflatten(1, (self.heads, -1))[0]  # h d/h
-        width = query.numel()
         keys = self.key.weight.unflatten(0, (self.heads, -1))  # h d/h w
-        toward = torch.einsum("hk,hkw->hw", query, keys) * width**-0.5
-        constant = (query * self.key.bias.unflatten(0, (self.heads, -1))).sum(1) * width**-0.5
-        scores = F.linear(x, toward, constant)  # r n h
-        if mask is not None:
-            scores = scores.masked_fill(~mask[:, :, None], -torch.inf)
-        pooled = scores.softmax(dim=1).transpose(1, 2) @ x  # r h w
+        toward = torch.einsum("hk,hkw->hw", query, keys) * query.numel() ** -0.5
+        pooled = self._pooled(x, mask, toward)
         values = self.value.weight.unflatten(0, (self.heads, -1))
         found = torch.einsum("rhw,hkw->rhk", pooled, values).flatten(1)
         h = query.flatten() + found + self.value.bias
         return h + F.relu(self.feed(h))
+
+    def _pooled(
+        self, x: Float[Tensor, "r n w"], mask: Bool[Tensor, "r n"] | None, toward: Tensor
+    ) -> Float[Tensor, "r h w"]:
+        """For each head the mean of rFF(X) under the softmax of its scores.
+
+        The keys' bias adds the same to all scores, which a softmax does not see.
+        """
+        before = self.before
+        if library := library_for(x, width=before.in_features, heads=self.heads):
+            return fused_pooling(library, x, mask, before.weight, before.bias, toward)
+        x = relu_linear(x, before)
+        scores = F.linear(x, toward)  # r n h
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, :, None], -torch.inf)
+        return scores.softmax(dim=1).transpose(1, 2) @ x
 
 
 class Rows(nn.Module):

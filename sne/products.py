@@ -2,9 +2,10 @@
 
 PyTorch contains both and gives float32 to MKL, which on processors of other makers uses half of a
 vector register. Measured on an EPYC with AVX-512, one thread, 4,096 rows of 64 to 192 numbers: 105
-GFLOP/s by MKL and 230 by oneDNN, whose products give the same to the last bits; a training step of
-SNE is 1.2 times as fast, encoding 1.3 times. oneDNN keeps code for each number of rows that it has
-met (about 0.6 MB), so only whole multiples of `MULTIPLE` go there, which most rows of slabs are.
+GFLOP/s by MKL and 230 by oneDNN, whose products give the same to the last bits. Most blocks of SNE
+are computed by `fused`; these are for what is not. oneDNN keeps code for each number of rows that
+it has met (about 0.6 MB), so only whole multiples of `MULTIPLE` go there, which most rows of slabs
+are.
 """
 
 from typing import Any
@@ -32,17 +33,20 @@ def relu_linear(x: Float[Tensor, "*rows i"], layer: nn.Linear) -> Float[Tensor, 
     return _product(x, layer, rectified=True) if _suits(x) else F.relu(layer(x))
 
 
-def _suits(x: Tensor) -> bool:
-    """Whether these rows go to oneDNN; a compiler chooses for itself."""
+def on_cpu(x: Tensor) -> bool:
+    """Whether this is computed by a CPU in float32; a compiler chooses for itself."""
     return (
         not torch.compiler.is_compiling()
         and stands_for(x.device) == "cpu"
         and x.dtype == torch.float32
-        and x.shape[-1] > 1
-        and x.numel() // x.shape[-1] % MULTIPLE == 0
         and not torch.is_autocast_enabled("cpu")
-        and AVAILABLE
     )
+
+
+def _suits(x: Tensor) -> bool:
+    """Whether these rows go to oneDNN."""
+    rows = x.numel() // max(1, x.shape[-1])
+    return on_cpu(x) and x.shape[-1] > 1 and rows % MULTIPLE == 0 and AVAILABLE
 
 
 def _product(x: Tensor, layer: nn.Linear, *, rectified: bool) -> Tensor:

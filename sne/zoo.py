@@ -7,6 +7,7 @@ from zoogen.contract import (
     Architecture,
     Axis,
     Column,
+    CompileError,
     Factor,
     Inferred,
     Node,
@@ -15,6 +16,7 @@ from zoogen.contract import (
     TensorSpec,
     Zoo,
     ZooError,
+    build,
     check_torch_file,
     checked,
     infer_architecture,
@@ -27,6 +29,7 @@ from zoogen.contract import (
     parse_json,
     read_parquet,
     system_sentence,
+    widest_lanes,
 )
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "Architecture",
     "Axis",
     "Column",
+    "CompileError",
     "Factor",
     "Inferred",
     "Node",
@@ -44,6 +48,7 @@ __all__ = [
     "TensorSpec",
     "Zoo",
     "ZooError",
+    "build",
     "check_torch_file",
     "checked",
     "infer_architecture",
@@ -56,4 +61,5 @@ __all__ = [
     "parse_json",
     "read_parquet",
     "system_sentence",
+    "widest_lanes",
 ]

@@ -8,10 +8,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from weight_cases import ARCH1, INFERRED, SIREN, networks
 
+from sne.blocks import Sab
 from sne.encoder import Encoder
 from sne.scaling import no_scaling
 from sne.settings import SneConfig
-from sne.work import forward_flops
+from sne.work import forward_flops, spared_flops
 
 CONFIG = SneConfig()
 
@@ -41,3 +42,13 @@ def test_chunk_work_is_linear_in_the_number_of_weights():
     assert forward_flops({"tensors": ((1, 200),)}, CONFIG) > 2 * forward_flops(
         {"tensors": ((1, 100),)}, CONFIG
     )
+
+
+def test_what_numbers_spare_is_all_of_their_block_but_its_feed_forward():
+    sab = Sab(1, CONFIG.width, heads=CONFIG.heads).double()
+    x = torch.randn(5, 7, 1, dtype=torch.float64)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        sab(x)
+    feed = 5 * 7 * 2 * CONFIG.width**2
+    assert spared_flops({"chunks": ((5, 7),)}, CONFIG) == counter.get_total_flops() - feed
+    assert spared_flops({"chunks": ((5, 7),)}, replace(CONFIG, without=("set_functions",))) == 0
