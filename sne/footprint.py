@@ -179,6 +179,13 @@ def _onednn(args: tuple[Any, ...]) -> int:
     return 4 * PACKED_ROWS * x.shape[-1] * torch.get_num_threads() + PACKED_BYTES
 
 
+def _promoted(args: tuple[Any, ...]) -> int:
+    """Copies of what is of another type than the result, such as the mask of a gradient."""
+    tensors = [t for t in args[:2] if isinstance(t, Tensor)]
+    result = torch.result_type(*tensors) if len(tensors) == 2 else tensors[0].dtype
+    return sum(t.numel() * result.itemsize for t in tensors if t.dtype != result)
+
+
 def _convolution(args: tuple[Any, ...]) -> int:
     """Inputs and weights in a layout of the library's own."""
     return sum(4 * t.numel() for t in args[:3] if isinstance(t, Tensor))
@@ -192,6 +199,7 @@ CONVOLUTIONS = (
 HIDDEN: Mapping[DeviceKind, Mapping[Any, Callable[[tuple[Any, ...]], int]]] = {
     "cpu": {
         torch.ops.mkldnn._linear_pointwise.default: _onednn,
+        aten.mul.Tensor: _promoted,
         **dict.fromkeys(CONVOLUTIONS, _convolution),
     },
     "cuda": {

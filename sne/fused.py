@@ -82,17 +82,16 @@ class _Fused(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, gradient: Tensor
     ) -> tuple[Tensor | None, ...]:
-        x, *weights = ctx.saved_tensors[: 1 + ctx.counts]
-        mask, *kept = ctx.saved_tensors[1 + ctx.counts :]
+        x, *rest = ctx.saved_tensors  # once: where a slab is computed again, they are given once
+        weights, (mask, *kept) = rest[: ctx.counts], rest[ctx.counts :]
+        gradient = gradient.contiguous()
         of_x = torch.empty_like(x) if ctx.needs_input_grad[2] else None
         of_weights = [torch.zeros_like(w) for w in weights]
         shape = Shape(*x.shape[:2])
         scratch = x.new_empty(ctx.library.scratch(shape))
         if x.device != FAKE:
-            ctx.library.backward(
-                ctx.block, shape, x, *weights, mask, scratch, *kept,
-                gradient.contiguous(), of_x, *of_weights,
-            )  # fmt: skip
+            inputs = (x, *weights, mask, scratch, *kept, gradient)
+            ctx.library.backward(ctx.block, shape, *inputs, of_x, *of_weights)
         return None, None, of_x, None, *of_weights
 
 

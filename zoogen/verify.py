@@ -105,8 +105,11 @@ def _bar() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:  # a bar that is switched off may still end its line
+        yield lambda what, done, wanted: None
+        return
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as p:
+    with Progress(*columns, console=console, transient=True) as p:
         task = p.add_task("")
         yield lambda what, done, wanted: p.update(
             task, description=what, completed=done, total=wanted

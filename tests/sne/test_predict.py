@@ -53,7 +53,9 @@ def test_two_threads_predict_what_one_does(name: str, two_threads: None):
     torch.set_num_threads(1)
     expected = predict(module, pool, how=Inference(batch=4))
     for mine, other in ((found.raw, expected.raw), (found.encoding, expected.encoding)):
-        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-5 * np.abs(other).max())
+        # Predictions of an untrained head are small sums of larger numbers.
+        close = max(1e-5 * np.abs(other).max(), 2e-7)
+        np.testing.assert_allclose(mine, other, rtol=0, atol=close)
     assert len(np.unique(found.raw)) == len(pool)  # a mixed-up order would be seen
 
 

@@ -126,7 +126,11 @@ LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 
 
 def _socket_inodes(pid: int) -> Iterator[str]:
-    for link in Path(f"/proc/{pid}/fd").iterdir():
+    try:
+        links = list(Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:  # a process that was killed is gone by now
+        return
+    for link in links:
         try:
             target = str(link.readlink())
         except FileNotFoundError:
