@@ -93,8 +93,8 @@ INLINE void transpose(vec* v) {
     UNROLL for (int i = 0; i < LANES; i++) {
       if (i & s) continue;
       const vec a = v[i], b = v[i + s];
-      v[i] = __builtin_shuffle(a, b, low);
-      v[i + s] = __builtin_shuffle(a, b, high);
+      v[i] = shuffle(a, b, low);
+      v[i + s] = shuffle(a, b, high);
     }
   }
 }

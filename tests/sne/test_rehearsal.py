@@ -14,6 +14,7 @@ import pytest
 import torch
 from measured import measured_peak
 from memory_cases import ARCHITECTURES, SHARE, config, train_for_real, workload
+from packaging.version import Version
 
 from sne.cards import parse_card
 from sne.errors import ModelError
@@ -27,6 +28,7 @@ from sne.targets import Target
 
 SLABS: Mapping[str, Slabs] = {"cpu": CACHE_SLABS, "cuda": DEVICE_SLABS}
 MOST = 1.3
+OLD_TORCH = Version(torch.__version__) < Version("2.9")
 RUN_BYTES = 8 << 30
 """Plans up to so much are really run."""
 BATCHES = (8, 16, 32, 64)
@@ -84,7 +86,13 @@ SMALL = {"width": 16, "chunk_sabs": 2, "sabs": 1}
         ("symmetry", {"invariance_share": 0.3, "canonical": True}),
         ("optimizer", {"clip_norm": 1.0}),
         ("settings", {"chunk": 8, "layer_group": 8}),
-        ("settings", {"without": ("positional_and_hierarchical", "set_functions")}),
+        pytest.param(
+            "settings",
+            {"without": ("positional_and_hierarchical", "set_functions")},
+            marks=pytest.mark.skipif(
+                OLD_TORCH, reason="before torch 2.9, plans hold on to what is computed again"
+            ),
+        ),
     ],
 )
 def test_settings_are_in_the_plan(part, changes):

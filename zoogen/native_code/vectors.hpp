@@ -25,4 +25,15 @@ using mask = decltype(vec{} < vec{});
 // x in each lane. Not 0 + x, which is not x where that is -0, so that compilers would add.
 INLINE vec splat(real x) { return x - vec{}; }
 
+// Lane k is that of `a` and `b`, one behind the other, which pick[k] names; a constant.
+INLINE vec shuffle(vec a, vec b, mask pick) {
+#if defined(__clang__)  // which has no such function, but makes one of this
+  vec both;
+  UNROLL for (int k = 0; k < LANES; k++) both[k] = pick[k] < LANES ? a[pick[k]] : b[pick[k] - LANES];
+  return both;
+#else
+  return __builtin_shuffle(a, b, pick);
+#endif
+}
+
 }  // namespace

@@ -35,8 +35,8 @@ INLINE void pair_sums(vec* v) {
         il[k] = (block % 2 ? LANES : 0) + pick;
         ih[k] = (block % 2 ? LANES : 0) + pick + H;
       }
-      lo = __builtin_shuffle(a, b, il);
-      hi = __builtin_shuffle(a, b, ih);
+      lo = shuffle(a, b, il);
+      hi = shuffle(a, b, ih);
       v[j] = lo + hi;
     }
     pair_sums<N / 2>(v);
