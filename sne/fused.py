@@ -6,6 +6,7 @@ cache, and little is kept for the backward pass. Which sets are computed so is d
 `library_for`; others are computed by operations, in `blocks`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -57,12 +58,28 @@ def fused_pooling(
 def _fused(
     library: Library, block: Block, x: Tensor, mask: Tensor | None, *weights: Tensor
 ) -> Tensor:
+    _require_alike(x, mask, weights)
     x, mask = x.contiguous(), None if mask is None else mask.contiguous()
     weights = tuple(w.contiguous() for w in weights)
     if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *weights)):
         result: Any = _Fused.apply(library, block, x, mask, *weights)
         return result
     return _forward(library, block, (x, *weights, mask), (None,) * len(KEPT[block]))
+
+
+def _require_alike(x: Tensor, mask: Tensor | None, weights: Sequence[Tensor]) -> None:
+    """The code reads memory as what it should be, so it must be that."""
+    for weight in weights:
+        if (weight.dtype, weight.device) != (x.dtype, x.device):
+            raise TypeError(
+                f"wanted weights as the elements are, {x.dtype} on {x.device}, "
+                f"got {weight.dtype} on {weight.device}"
+            )
+    if mask is not None and (mask.shape != x.shape[:2] or mask.dtype != torch.bool):
+        raise TypeError(
+            f"wanted a boolean mask of {tuple(x.shape[:2])}, "
+            f"got {mask.dtype} of {tuple(mask.shape)}"
+        )
 
 
 class _Fused(torch.autograd.Function):

@@ -210,3 +210,25 @@ def test_blocks_can_be_computed_again_for_their_gradients(block: str):
     again.zero_grad, again.named_parameters = module.zero_grad, module.named_parameters
     found = results(again, x, None)
     assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_what_would_be_read_as_something_else_is_refused():
+    module, x = made("sab", width=64, heads=4), sets("sab", 3, 8, 64)
+    with pytest.raises(TypeError, match=r"wanted a boolean mask of \(3, 8\), got .* of \(1, 8\)"):
+        fused._fused(code(), "sab", x, some(1, 8), *layers(module))
+    with pytest.raises(TypeError, match="wanted a boolean mask"):
+        fused._fused(code(), "sab", x, some(3, 8).float(), *layers(module))
+    with pytest.raises(
+        TypeError, match=r"wanted weights as the elements are, torch.float32 on cpu"
+    ):
+        fused._fused(code(), "sab", x, None, *layers(module.double()))
+
+
+def code() -> library.Library:
+    found = library.load(width=64, heads=4)
+    assert found is not None
+    return found
+
+
+def layers(module: Any) -> list[Tensor]:
+    return [t for part in (module.project, module.feed) for t in (part.weight, part.bias)]
