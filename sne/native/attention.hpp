@@ -20,19 +20,13 @@ const real SCALE = 1 / std::sqrt(real(D));
 
 constexpr long in_vectors(long count) { return (count + LANES - 1) / LANES * LANES; }
 
-// exp(x) for x ≤ 0; polynomial as in vec_exp, without what large and odd x would need.
+// exp(x) for x ≤ 0: vec_exp without what large and odd x would need.
 INLINE vec exp_below(vec x) {
   const vec low = splat(-87.0f), magic = splat(12582912.0f);
   const vec c = x < low ? low : x;
   const vec t = c * real(1.44269504088896341) + magic, n = t - magic;  // rounded to nearest
-  vec r = c - n * real(0.693359375);
-  r = r - n * real(-2.12194440e-4);
-  vec p = splat(1.9875691500e-4f);
-  p = p * r + real(1.3981999507e-3);
-  p = p * r + real(8.3334519073e-3);
-  p = p * r + real(4.1665795894e-2);
-  p = p * r + real(1.6666665459e-1);
-  p = p * r + real(5.0000001201e-1);
+  vec r;
+  vec p = exp_terms(c, n, r);
   p = p * (r * r) + (r + real(1));
   mask bits;
   std::memcpy(&bits, &t, sizeof bits);

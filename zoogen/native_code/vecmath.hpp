@@ -16,13 +16,9 @@ INLINE vec each_lane(vec x, F f) {
 INLINE vec vec_abs(vec x) { return x < 0 ? -x : x; }
 constexpr bool is_single = sizeof(real) == 4;
 
-INLINE vec vec_exp(vec x) {
-  if constexpr (!is_single) return each_lane(x, [](real v) { return std::exp(v); });
-  vec low = splat(-87.0f), high = splat(88.3f);
-  vec c = x < low ? low : x > high ? high : x;
-  vec n = c * real(1.44269504088896341);
-  n = (n + real(12582912.0)) - real(12582912.0);  // round to nearest
-  vec r = c - n * real(0.693359375);
+// For exp(c) = 2ⁿ (1 + r + r² p), n whole: p, and r. Single precision.
+INLINE vec exp_terms(vec c, vec n, vec& r) {
+  r = c - n * real(0.693359375);
   r = r - n * real(-2.12194440e-4);
   vec p = splat(1.9875691500e-4f);
   p = p * r + real(1.3981999507e-3);
@@ -30,6 +26,17 @@ INLINE vec vec_exp(vec x) {
   p = p * r + real(4.1665795894e-2);
   p = p * r + real(1.6666665459e-1);
   p = p * r + real(5.0000001201e-1);
+  return p;
+}
+
+INLINE vec vec_exp(vec x) {
+  if constexpr (!is_single) return each_lane(x, [](real v) { return std::exp(v); });
+  vec low = splat(-87.0f), high = splat(88.3f);
+  vec c = x < low ? low : x > high ? high : x;
+  vec n = c * real(1.44269504088896341);
+  n = (n + real(12582912.0)) - real(12582912.0);  // round to nearest
+  vec r;
+  vec p = exp_terms(c, n, r);
   p = p * r * r + r + real(1);
   mask bits = (__builtin_convertvector(n, mask) + 127) << 23;
   vec scale;
