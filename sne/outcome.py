@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
+from sne.blocks import Sab
 from sne.checkpoint import CURVES, MACHINE, PREDICTIONS, RESULT, Run
 from sne.config import Machine
 from sne.drawing import draw_predictions, draw_training
@@ -19,6 +20,7 @@ from sne.material import Material
 from sne.predict import predict
 from sne.state import clear_state
 from sne.tables import predictions_table
+from sne.zoo import compiler_version
 
 
 def write_outcome(
@@ -90,4 +92,13 @@ def machine_facts(run: Run, machine: Machine) -> Mapping[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "compile": machine.compile,
+        "compiler": _compiler(run, machine),
     }
+
+
+def _compiler(run: Run, machine: Machine) -> str | None:
+    """Of the code that computed the model's attention; None where PyTorch's operations did."""
+    blocks = run.module.modules()
+    by_torch = machine.compile or run.inference.precision == "bf16"
+    compiled = not by_torch and any(isinstance(b, Sab) and b.compiled for b in blocks)
+    return compiler_version() if compiled else None

@@ -10,7 +10,7 @@ from zoogen.exhausted import out_of_memory
 from zoogen.infer import Inferred, infer_architecture, infer_module
 from zoogen.json_text import parse_json
 from zoogen.manifest import Manifest
-from zoogen.native_code.build import build, widest_lanes
+from zoogen.native_code.build import build, compiler_version, widest_lanes
 from zoogen.networks import Networks
 from zoogen.plan import Plan
 from zoogen.reader import Zoo, open_zoo
@@ -44,6 +44,7 @@ __all__ = [
     "build",
     "check_torch_file",
     "checked",
+    "compiler_version",
     "infer_architecture",
     "infer_module",
     "is_pickle",

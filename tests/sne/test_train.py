@@ -13,13 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import quick_config, small_config
 
+from sne import fused
 from sne.checkpoint import load_run
 from sne.config import Data, Machine, Symmetry
 from sne.errors import DataError, RunError, SettingError
 from sne.fit import Progress
+from sne.native import library
+from sne.outcome import machine_facts
 from sne.provenance import PROTOCOL_VERSION
 from sne.recipes import default_config
 from sne.train import main, train
+from sne.zoo import compiler_version
 
 
 def losses(run: Path) -> list[tuple[float, float]]:
@@ -47,6 +51,16 @@ def test_a_run_holds_everything_that_is_needed(digits_run, digits_zoo):
     assert config["protocol_version"] == PROTOCOL_VERSION
     assert config["code_version"]
     assert config["config"]["training"]["seed"] == 0
+
+
+def test_the_record_says_what_computed_attention(digits_run, monkeypatch):
+    facts = json.loads((digits_run / "machine.json").read_text())
+    there = library.load(width=8, heads=1) is not None
+    assert facts["compiler"] == (compiler_version() if there else None)
+    run, torch_alone = load_run(digits_run), Machine(compile=True)
+    assert machine_facts(run, torch_alone)["compiler"] is None
+    monkeypatch.setattr(fused, "load", lambda **_: None)
+    assert machine_facts(run, Machine())["compiler"] is None
 
 
 def test_predictions_of_all_splits_are_kept(digits_run):
