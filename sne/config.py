@@ -116,7 +116,7 @@ class Machine:
     threads: Annotated[int | None, flag("N", "PyTorch's choice")] = None
     """Threads on the CPU."""
     compile: bool = False
-    """torch.compile the model: a longer start, on GPUs a faster step."""
+    """torch.compile the model: a longer start, then faster steps on GPUs, slower ones on CPUs."""
     save_every: Annotated[float, flag("SECONDS")] = 30.0
     """How often a state to go on from is saved."""
     save_epochs: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
