@@ -32,8 +32,22 @@ def _same(_: Node) -> Operation:
 def _conv2d(node: Node) -> Operation:
     weight, bias = f"{node.name}.weight", f"{node.name}.bias"
     stride, padding = node.stride or (1, 1), node.padding or (0, 0)
+    if node.kernel == (1, 1) and padding == (0, 0) and stride != (1, 1):
+        return _strided_points(weight, bias, stride)
     return lambda parameters, inputs, statistics: F.conv2d(
         inputs[0], parameters[weight], parameters.get(bias), stride, padding
+    )
+
+
+def _strided_points(weight: str, bias: str, stride: tuple[int, int]) -> Operation:
+    """Kernels of one position: those that are stepped over are left out before.
+
+    oneDNN's gradient of such weights, in channels-last memory and with more than one thread, writes
+    past its memory and ends the process (PyTorch 2.6 to 2.14, on CPUs with AVX-512).
+    """
+    down, right = stride
+    return lambda parameters, inputs, statistics: F.conv2d(
+        inputs[0][..., ::down, ::right], parameters[weight], parameters.get(bias)
     )
 
 

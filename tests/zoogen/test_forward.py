@@ -1,5 +1,7 @@
 """The forward pass from the description alone, against torch modules."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -322,3 +324,35 @@ def test_batch_norms_train_as_torch_has_them(rng):
             assert torch.allclose(statistics[name][i], state[name], rtol=0, atol=1e-9)
     in_evaluation = network(parameters_of(architecture, torch.from_numpy(rows[0])), x)
     assert not torch.allclose(in_evaluation, outputs[0], rtol=0, atol=1e-3)
+
+
+STRIDED = """
+import torch
+import torch.nn.functional as F
+from zoogen.description import Node
+from zoogen.operations import OPERATIONS
+
+torch.set_num_threads(2)
+node = Node(name="c", op="conv2d", kernel=(1, 1), stride=({0}, {1}), padding=(0, 0))
+layout = torch.channels_last
+for images in (3, 5, 9, 36):
+    x = torch.randn(images, 8, 16, 16).contiguous(memory_format=layout).requires_grad_()
+    w = torch.randn(16, 8, 1, 1).contiguous(memory_format=layout).requires_grad_()
+    b = torch.randn(16, requires_grad=True)
+    exact = F.conv2d(x.double(), w.double(), b.double(), ({0}, {1}))
+    expected = torch.autograd.grad(exact.sin().sum(), (x, w, b))
+    for _ in range(100):
+        y = OPERATIONS["conv2d"](node)({{"c.weight": w, "c.bias": b}}, (x,), None)
+        found = torch.autograd.grad(y.sin().sum(), (x, w, b))
+        assert y.shape == exact.shape
+        for mine, true in zip((y, *found), (exact, *expected), strict=True):
+            assert (mine - true).abs().max() <= 1e-4 * true.abs().max()
+"""
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (2, 1), (3, 3)])
+def test_strided_kernels_of_one_position_train_on_two_threads(stride: tuple[int, int]) -> None:
+    """oneDNN's own way of it ends the process, so this one has a process of its own."""
+    code = STRIDED.format(*stride)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
