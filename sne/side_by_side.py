@@ -7,6 +7,7 @@ independent, as the networks of a batch are, each thread does its piece alone: n
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -47,6 +48,14 @@ def side_by_side(
 @lru_cache
 def _workers(count: int) -> ThreadPoolExecutor:
     """Threads whose operations PyTorch does not share out; they last as long as the process."""
-    return ThreadPoolExecutor(
-        count, thread_name_prefix="sne", initializer=torch.set_num_threads, initargs=(1,)
-    )
+    pool = ThreadPoolExecutor(count, thread_name_prefix="sne", initializer=_compute_alone)
+    # All begin now: what one that begins later sets would hold for other threads as well.
+    everyone = Barrier(count)
+    for one in [pool.submit(everyone.wait) for _ in range(count)]:
+        one.result()
+    return pool
+
+
+def _compute_alone() -> None:
+    torch.get_num_threads()  # takes the process's number once; the first operation would do so
+    torch.set_num_threads(1)

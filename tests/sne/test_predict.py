@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from sne import side_by_side as side_by_side_module
 from sne.model import Preparation, prepare
 from sne.models import model_kind
 from sne.pool import Pool
@@ -78,6 +79,22 @@ def test_pieces_go_on_at_the_same_time_in_order_and_are_drawn_late(two_threads: 
         assert len(drawn) <= piece + 3
     assert known == list(range(6))
     assert torch.get_num_threads() == 2
+
+
+def test_a_thread_that_first_computes_later_does_so_alone(two_threads: None):
+    """Not with the number that the process has by then: bits would depend on who takes a piece."""
+    side_by_side_module._workers.cache_clear()
+    meeting = threading.Barrier(3, timeout=20)
+    list(side_by_side(lambda _: meeting.wait(), range(3), threads=3))
+    assert torch.get_num_threads() == 2
+
+    def work(_: int) -> tuple[str, int]:
+        meeting.wait()
+        return threading.current_thread().name, torch.get_num_threads()
+
+    found = list(side_by_side(work, range(3), threads=3))
+    assert [number for _, number in found] == [1, 1, 1]
+    assert len({name for name, _ in found}) == 3
 
 
 def test_an_error_comes_out_and_the_threads_number_is_set_back(two_threads: None):
