@@ -335,13 +335,13 @@ from zoogen.operations import OPERATIONS
 torch.set_num_threads(2)
 node = Node(name="c", op="conv2d", kernel=(1, 1), stride=({0}, {1}), padding=(0, 0))
 layout = torch.channels_last
-for images in (3, 5, 9, 36):
+for images in (5, 9):
     x = torch.randn(images, 8, 16, 16).contiguous(memory_format=layout).requires_grad_()
     w = torch.randn(16, 8, 1, 1).contiguous(memory_format=layout).requires_grad_()
     b = torch.randn(16, requires_grad=True)
     exact = F.conv2d(x.double(), w.double(), b.double(), ({0}, {1}))
     expected = torch.autograd.grad(exact.sin().sum(), (x, w, b))
-    for _ in range(100):
+    for _ in range(40):
         y = OPERATIONS["conv2d"](node)({{"c.weight": w, "c.bias": b}}, (x,), None)
         found = torch.autograd.grad(y.sin().sum(), (x, w, b))
         assert y.shape == exact.shape
