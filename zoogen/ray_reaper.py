@@ -1,8 +1,9 @@
-"""Ends what a killed driver leaves of its Ray: processes, then the session folder.
+"""Ends what a driver leaves of its Ray: processes, then the session folder.
 
 Started by `zoogen.ray_session` as a process of its own that waits until the driver's end of a pipe
-closes, which happens however the driver dies. Ray ends its workers itself after about four seconds,
-but its agents stay for a minute, and the folder stays for ever.
+closes, which happens however the driver ends. Killed, it leaves workers for about four seconds,
+agents for a minute, and the folder for ever. Ended in order, it leaves nothing, but for a worker
+that now and then waits for itself at its own end for ever (Ray 2.60).
 
     python -I -S ray_reaper.py SESSION_FOLDER
 
@@ -25,14 +26,19 @@ def main(folder: str) -> None:
     """Wait for the driver's end, then end every process that uses the folder, and remove it."""
     sys.stdin.buffer.read()
     deadline = time.monotonic() + PATIENCE_S
-    while os.path.isdir(folder) and time.monotonic() < deadline:  # noqa: PTH112
+    while time.monotonic() < deadline:
         if not end_users(folder):
             shutil.rmtree(folder, ignore_errors=True)
+            if not os.path.isdir(folder):  # noqa: PTH112
+                return
         time.sleep(0.1)
 
 
 def end_users(folder: str) -> int:
-    """Kill the processes that use the folder, but for this one; returns how many."""
+    """Kill the processes that use the folder, or did until it was removed; returns how many.
+
+    This one is spared, and the one that started it, which may go on with other work.
+    """
     found = list(users(folder))
     for pid in found:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -42,9 +48,10 @@ def end_users(folder: str) -> int:
 
 def users(folder: str) -> Iterator[int]:
     """Processes that have a file of the folder open: all of Ray's log or listen there."""
+    spared = {os.getpid(), os.getppid()}
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir("/proc"):  # noqa: PTH208
-            if name.isdecimal() and int(name) != os.getpid() and _uses(name, folder):
+            if name.isdecimal() and int(name) not in spared and _uses(name, folder):
                 yield int(name)
 
 
