@@ -34,17 +34,14 @@ class Sab(nn.Module):
     @property
     def compiled(self) -> bool:
         """Whether it lies where float32 is computed by code of ours, compiled here."""
-        return library_for(self.feed.weight[None], width=self._width, heads=self.heads) is not None
-
-    @property
-    def _width(self) -> int:
-        return self.feed.in_features
+        weight = self.feed.weight[None]
+        return library_for(weight, width=weight.shape[2], heads=self.heads) is not None
 
     def forward(
         self, x: Float[Tensor, "r n w"], mask: Bool[Tensor, "r n"] | None = None
     ) -> Float[Tensor, "r n d"]:
         """The mask says which elements are real; what comes out for the others means nothing."""
-        width = self._width
+        width = self.feed.in_features
         if library := library_for(x, width=width, heads=self.heads):
             layers = (self.project, self.feed)
             return fused_sab(library, x, mask, *(t for f in layers for t in (f.weight, f.bias)))

@@ -42,8 +42,8 @@ def _conv2d(node: Node) -> Operation:
 def _strided_points(weight: str, bias: str, stride: tuple[int, int]) -> Operation:
     """Kernels of one position: those that are stepped over are left out before.
 
-    oneDNN's gradient of such weights, in channels-last memory and with more than one thread, writes
-    past its memory and ends the process (PyTorch 2.6 to 2.14, on CPUs with AVX-512).
+    oneDNN's gradient of such weights, in channels-last memory and with more than one thread,
+    damages memory and may end the process (seen with PyTorch 2.6 and 2.14, on CPUs with AVX-512).
     """
     down, right = stride
     return lambda parameters, inputs, statistics: F.conv2d(

@@ -22,9 +22,10 @@ def _in_base64(text: bytes) -> tuple[bytes, ...]:
 
     Letters that hold bits of its neighbours as well are left out.
     """
-    whole = (base64.b64encode(bytes(before) + text) for before in range(3))
-    edges = ((-(-8 * before // 6), 8 * (before + len(text)) // 6) for before in range(3))
-    return tuple(letters[low:high] for letters, (low, high) in zip(whole, edges, strict=True))
+    return tuple(
+        base64.b64encode(bytes(before) + text)[-(-8 * before // 6) : 8 * (before + len(text)) // 6]
+        for before in range(3)
+    )
 
 
 _MARKS = _in_base64(EXTENSION)

@@ -1,4 +1,4 @@
-"""A Ray that cannot start is said in one sentence, whatever Ray raises."""
+"""A Ray that cannot start is said in one sentence, and what is left of one is ended."""
 
 import shutil
 import signal
